@@ -1,0 +1,57 @@
+"""Keys of API clients: how one is made, read from a request, and proved.
+
+A key is `cdt-PREFIX-SECRET`: the prefix finds the record, SHA-256 of the whole proves it. A plain hash suffices because
+the secret holds 256 random bits; there is no password to guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_KEY = re.compile(r"cdt-(?P<prefix>[0-9a-f]{12})-[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A key that was just made; `text` is shown once, `prefix` and `digest` are stored."""
+
+    text: str
+    prefix: str
+    digest: str
+
+
+def make_key() -> NewKey:
+    """Make a random key."""
+    prefix = secrets.token_hex(6)
+    text = f"cdt-{prefix}-{secrets.token_urlsafe(32)}"
+    return NewKey(text, prefix, digest_of(text))
+
+
+def digest_of(key: str) -> str:
+    """SHA-256 of `key`, hexadecimal."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def prefix_of(key: str) -> str | None:
+    """The prefix of a well-formed key, else None."""
+    match = _KEY.fullmatch(key)
+    return match["prefix"] if match else None
+
+
+def proves(key: str, digest: str) -> bool:
+    """Whether `key` is the one whose digest was stored, in constant time."""
+    return hmac.compare_digest(digest_of(key), digest)
+
+
+def key_from_headers(headers: Mapping[str, str]) -> str | None:
+    """The key in `X-API-Key` or `Authorization: Bearer` (RFC 6750, section 2.1), or None."""
+    key = headers.get("X-API-Key", "").strip()
+    if key:
+        return key
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    return credentials.strip() or None if scheme.lower() == "bearer" else None
