@@ -5,6 +5,7 @@ A chat template comes with a model and is code, so it runs in Jinja's sandbox.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,10 @@ CHATML_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+
+
+_MARK = "\ue000"  # private use: input is cleaned of it before it gets here
+_MARKED = re.compile(f"{_MARK}(\\d+){_MARK}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +65,63 @@ def grounded_message(question: str, articles: Sequence[PromptArticle]) -> str:
     return "\n\n".join([ARTICLES_HEADER, *blocks, f"{QUESTION_LABEL}{question}"])
 
 
-def render(messages: Sequence[Message], template: str | None, *, bos: str = "", eos: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of a rendered prompt. In a `trusted` one the names of control tokens become control tokens."""
+
+    text: str
+    trusted: bool
+
+
+def render(messages: Sequence[Message], template: str | None, *, bos: str = "", eos: str = "") -> list[Segment]:
     """Render `messages` with a model's Jinja chat template (ChatML where the model has none), ready for the answer.
 
-    Raises TemplateFailed, for instance for a template that knows no system role.
+    What people wrote stays in segments of its own, so that a "<|im_end|>" typed by a person is plain text. The template
+    and the system prompt are trusted. The first segment ends where the first turn of a person begins: it is what all
+    requests share. Raises TemplateFailed.
     """
-    turns = [{"role": message.role, "content": message.content} for message in messages]
     try:
-        return _compile(template or CHATML_TEMPLATE).render(
-            messages=turns, add_generation_prompt=True, bos_token=bos, eos_token=eos
-        )
+        return _segments(messages, template or CHATML_TEMPLATE, bos, eos)
+    except TemplateFailed:
+        if not messages or messages[0].role != "system":
+            raise
+        # Some families know no system role: their convention is to open the first user turn with it.
+        return _segments(_system_in_user_turn(messages), template or CHATML_TEMPLATE, bos, eos)
+
+
+def _segments(messages: Sequence[Message], template: str, bos: str, eos: str) -> list[Segment]:
+    marks = [f"{_MARK}{index}{_MARK}" for index in range(len(messages))]
+    turns = [{"role": message.role, "content": mark} for message, mark in zip(messages, marks, strict=True)]
+    try:
+        text = _compile(template).render(messages=turns, add_generation_prompt=True, bos_token=bos, eos_token=eos)
     except (TemplateError, TypeError, KeyError) as error:
         raise TemplateFailed(str(error)) from error
+    if any(text.count(mark) != 1 for mark in marks):
+        raise TemplateFailed("the chat template drops or repeats a message")
+    pieces: list[Segment] = []
+    for index, piece in enumerate(_MARKED.split(text)):
+        is_content = index % 2 == 1
+        if is_content:
+            message = messages[int(piece)]
+            pieces.append(Segment(message.content, trusted=message.role == "system"))
+        else:
+            pieces.append(Segment(piece, trusted=True))
+    return _joined(pieces)
+
+
+def _joined(pieces: Sequence[Segment]) -> list[Segment]:
+    joined: list[Segment] = []
+    for piece in pieces:
+        if joined and joined[-1].trusted == piece.trusted:
+            joined[-1] = Segment(joined[-1].text + piece.text, piece.trusted)
+        elif piece.text:
+            joined.append(piece)
+    return joined
+
+
+def _system_in_user_turn(messages: Sequence[Message]) -> list[Message]:
+    system, first, *rest = messages
+    return [Message(first.role, f"{system.content}\n\n{first.content}"), *rest]
 
 
 @lru_cache(maxsize=8)

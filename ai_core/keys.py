@@ -1,0 +1,127 @@
+"""API keys: create, list, rotate, revoke, verify. A key's text is returned once and never stored."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ai_core.storage import ApiKey, utc_now
+from common.auth import NewKey, make_key, prefix_of, proves
+
+SCOPES = ("admin", "chat", "models")
+TOUCH_EVERY = timedelta(minutes=1)
+
+
+class KeyRefused(Exception):
+    """The key does not let its bearer in. `reason` is for the log: the client is told the same for each."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is known of a key, its text excepted. Times are UTC without a zone."""
+
+    id: int
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    rate_limit_per_minute: int | None
+    allowed_networks: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+def create_key(
+    name: str,
+    scopes: tuple[str, ...],
+    *,
+    expires_at: datetime | None = None,
+    rate_limit_per_minute: int | None = None,
+    allowed_networks: tuple[str, ...] = (),
+) -> tuple[KeyRecord, str]:
+    """Make a key and return its record and its text. Raises ValueError for an unknown scope or a bad network."""
+    unknown = set(scopes) - set(SCOPES)
+    if unknown or not scopes:
+        raise ValueError(f"scopes: choose from {', '.join(SCOPES)}")
+    networks = [str(ipaddress.ip_network(network, strict=False)) for network in allowed_networks]
+    made = make_key()
+    row = ApiKey.create(
+        name=name,
+        prefix=made.prefix,
+        digest=made.digest,
+        scopes=",".join(sorted(set(scopes))),
+        rate_limit_per_minute=rate_limit_per_minute,
+        allowed_networks=",".join(networks),
+        expires_at=expires_at,
+    )
+    return _record(row), made.text
+
+
+def list_keys() -> list[KeyRecord]:
+    """Every key, revoked ones included, in order of creation."""
+    return [_record(row) for row in ApiKey.select().order_by(ApiKey.id)]
+
+
+def rotate_key(key_id: int) -> tuple[KeyRecord, str] | None:
+    """Give the key `key_id` a new text; the old one stops working at once. None when there is no such live key."""
+    made: NewKey = make_key()
+    changed = (
+        ApiKey.update(prefix=made.prefix, digest=made.digest)
+        .where((ApiKey.id == key_id) & ApiKey.revoked_at.is_null())
+        .execute()
+    )
+    return (_record(ApiKey.get_by_id(key_id)), made.text) if changed else None
+
+
+def revoke_key(key_id: int) -> bool:
+    """Revoke the key `key_id`; False when there is no such live key."""
+    live = (ApiKey.id == key_id) & ApiKey.revoked_at.is_null()
+    return bool(ApiKey.update(revoked_at=utc_now()).where(live).execute())
+
+
+def verify_key(text: str, address: str) -> KeyRecord:
+    """Return the record of a live key used from `address`, and note its use. Raises KeyRefused."""
+    prefix = prefix_of(text)
+    row = ApiKey.get_or_none(ApiKey.prefix == prefix) if prefix else None
+    if row is None or not proves(text, row.digest):
+        raise KeyRefused("unknown")
+    record = _record(row)
+    now = utc_now()
+    if record.revoked_at is not None:
+        raise KeyRefused("revoked")
+    if record.expires_at is not None and record.expires_at <= now:
+        raise KeyRefused("expired")
+    if record.allowed_networks and not _inside(address, record.allowed_networks):
+        raise KeyRefused("address")
+    if record.last_used_at is None or now - record.last_used_at >= TOUCH_EVERY:
+        ApiKey.update(last_used_at=now).where(ApiKey.id == record.id).execute()
+    return record
+
+
+def _inside(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(ip in ipaddress.ip_network(network) for network in networks)
+
+
+def _record(row: ApiKey) -> KeyRecord:
+    return KeyRecord(
+        id=row.id,
+        name=row.name,
+        prefix=row.prefix,
+        scopes=tuple(row.scopes.split(",")),
+        rate_limit_per_minute=row.rate_limit_per_minute,
+        allowed_networks=tuple(filter(None, row.allowed_networks.split(","))),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+        revoked_at=row.revoked_at,
+    )

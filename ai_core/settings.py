@@ -1,0 +1,85 @@
+"""The AI core's settings, read once from the environment into one frozen object. Nothing else reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.env import Environment, SettingError
+
+EMBEDDED_MODEL = Path(__file__).parent / "demo_model" / "code-du-travail-demo.gguf"
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Each field is the environment variable of the same name in capitals; the README's table explains them."""
+
+    host: str
+    port: int
+    data_dir: Path
+    database_url: str
+    model_file: Path
+    knowledge_file: Path | None
+    system_prompt_file: Path | None
+    engine_slots: int
+    engine_context_length: int
+    engine_threads: int
+    max_waiting_requests: int
+    request_timeout: float
+    max_prompt_length: int
+    max_content_length: int
+    rate_limit_per_minute: int
+    rate_limit_user_per_minute: int
+    rate_limit_global_per_minute: int
+    auth_failures_per_minute: int
+    grounding_articles: int
+    web_threads: int
+    trusted_proxies: int
+    log_level: str
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None) -> Settings:
+        """Read and check every setting. Raises SettingError, one line that names the variable."""
+        env = Environment(os.environ if variables is None else variables)
+        data_dir = env.path("DATA_DIR", Path("data"))
+        return cls(
+            host=env.text("HOST", "127.0.0.1"),
+            port=env.integer("PORT", 8000, minimum=1, maximum=65_535),
+            data_dir=data_dir,
+            database_url=env.text("DATABASE_URL", f"sqlite:///{data_dir / 'ai_core.sqlite3'}"),
+            model_file=env.existing_file("MODEL_FILE") or EMBEDDED_MODEL,
+            knowledge_file=env.existing_file("KNOWLEDGE_FILE"),
+            system_prompt_file=env.existing_file("SYSTEM_PROMPT_FILE"),
+            engine_slots=env.integer("ENGINE_SLOTS", 16, minimum=1, maximum=256),
+            engine_context_length=env.integer("ENGINE_CONTEXT_LENGTH", 0, minimum=0, maximum=1_048_576),
+            engine_threads=env.integer("ENGINE_THREADS", 0, minimum=0, maximum=512),
+            max_waiting_requests=env.integer("MAX_WAITING_REQUESTS", 64, minimum=0, maximum=10_000),
+            request_timeout=env.number("REQUEST_TIMEOUT", 55, minimum=1, maximum=59),
+            max_prompt_length=env.integer("MAX_PROMPT_LENGTH", 20_000, minimum=100, maximum=10_000_000),
+            max_content_length=env.integer("MAX_CONTENT_LENGTH", 2_097_152, minimum=1_024, maximum=104_857_600),
+            rate_limit_per_minute=env.integer("RATE_LIMIT_PER_MINUTE", 60, minimum=1, maximum=1_000_000),
+            rate_limit_user_per_minute=env.integer("RATE_LIMIT_USER_PER_MINUTE", 30, minimum=1, maximum=1_000_000),
+            rate_limit_global_per_minute=env.integer(
+                "RATE_LIMIT_GLOBAL_PER_MINUTE", 600, minimum=1, maximum=10_000_000
+            ),
+            auth_failures_per_minute=env.integer("AUTH_FAILURES_PER_MINUTE", 20, minimum=1, maximum=1_000_000),
+            grounding_articles=env.integer("GROUNDING_ARTICLES", 4, minimum=1, maximum=20),
+            web_threads=env.integer("WEB_THREADS", 64, minimum=2, maximum=1_024),
+            trusted_proxies=env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=10),
+            log_level=env.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
+        )
+
+    def system_prompt(self, default: str) -> str:
+        """The operator's system prompt, else `default`. Raises SettingError for an empty or unreadable file."""
+        if self.system_prompt_file is None:
+            return default
+        try:
+            text = self.system_prompt_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingError(f"SYSTEM_PROMPT_FILE: cannot be read: {error.__class__.__name__}") from None
+        if not text:
+            raise SettingError("SYSTEM_PROMPT_FILE: is empty")
+        return text
