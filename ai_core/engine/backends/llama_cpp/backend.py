@@ -1,0 +1,163 @@
+"""Many sequences in one llama.cpp context with one unified KV cache.
+
+The high-level `Llama` class is one sequence behind its caller's lock, so batches are filled here. A wrong batch makes
+llama.cpp abort the whole process (GGML_ASSERT): sizes and sequence ids are checked before every call.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ai_core.engine.backends.base import BackendError, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
+from ai_core.engine.backends.llama_cpp.library import library
+from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
+from ai_core.engine.backends.llama_cpp.sampler import LlamaSampler
+from ai_core.engine.backends.llama_cpp.threads import physical_cores
+from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
+from ai_core.engine.sampling import SamplingParameters
+
+PINNED_PREFIXES = 8
+BATCH_TOKENS = 512
+DEFAULT_CONTEXT = 8192
+"""Tokens of one sequence, where the model was trained on more: the cache is allocated in full at the start."""
+CELLS_PER_SLOT = 2048
+"""Cells by default, on average over the slots: few answers are long at the same time."""
+
+
+class LlamaCppBackend:
+    """`context_length` is the longest prompt with its answer (the model's own, at most 8192, by default); `cells` the
+    tokens that all sequences hold together; `threads` defaults to the physical cores. Raises BackendError."""
+
+    def __init__(
+        self,
+        model_path: Path,
+        *,
+        slots: int = 16,
+        context_length: int | None = None,
+        threads: int | None = None,
+        cells: int | None = None,
+    ) -> None:
+        self._library = library()
+        self._closing = threading.Lock()
+        self._model: Any = load_model(model_path)
+        trained = self._library.llama_model_n_ctx_train(self._model)
+        context_length = min(context_length or DEFAULT_CONTEXT, trained)
+        cells = cells or min(slots * context_length, max(context_length, slots * CELLS_PER_SLOT))
+        pinned = PINNED_PREFIXES if shares_prefixes(self._model) else 0
+        self._context = self._new_context(slots, pinned, cells, threads or physical_cores())
+        self._memory = self._library.llama_get_memory(self._context)
+        self._vocabulary = Vocabulary(self._model)
+        self._batch = self._library.llama_batch_init(BATCH_TOKENS, 0, 1)
+        cells = self._library.llama_n_ctx(self._context)
+        self.limits = Limits(slots, pinned, context_length, cells, BATCH_TOKENS, self._vocabulary.size)
+        self.info = self._describe(model_path, self.limits)
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        with self._closing:
+            if self._model is None:
+                raise BackendError("the model is unloaded")
+            return self._vocabulary.tokenize(text, special=special)
+
+    def piece(self, token: int) -> bytes:
+        return self._vocabulary.piece(token)
+
+    def is_end(self, token: int) -> bool:
+        return self._vocabulary.is_end(token)
+
+    def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> LlamaSampler:
+        return LlamaSampler(sampling, prompt, self._vocabulary.size)
+
+    def decode(self, chunks: Sequence[Chunk]) -> list[int | None]:
+        self._check(chunks)
+        outputs = self._fill(chunks)
+        code = self._library.llama_decode(self._context, self._batch)
+        if code == 1:
+            raise OutOfCells
+        if code != 0:  # 2: aborted, -1: invalid batch, below: fatal
+            raise DecodeFailed(f"llama_decode returned {code}")
+        return [self._sample(chunk, output) for chunk, output in zip(chunks, outputs, strict=True)]
+
+    def copy(self, source: int, target: int, length: int) -> None:
+        self._library.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def drop(self, sequence: int) -> None:
+        self._library.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def clear(self) -> None:
+        self._library.llama_memory_clear(self._memory, False)
+
+    def close(self) -> None:
+        with self._closing:
+            if self._model is None:
+                return
+            self._library.llama_batch_free(self._batch)
+            self._library.llama_free(self._context)
+            self._library.llama_model_free(self._model)
+            self._model = self._context = self._memory = None
+
+    def _new_context(self, slots: int, pinned: int, cells: int, threads: int) -> Any:
+        lib = self._library
+        if not 0 < slots <= BATCH_TOKENS or slots + pinned > lib.llama_max_parallel_sequences():
+            raise BackendError(f"{slots} slots are not possible")
+        parameters = lib.llama_context_default_params()
+        parameters.n_ctx = cells
+        parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
+        parameters.n_seq_max = slots + pinned
+        parameters.n_outputs_max = slots + pinned  # not one for each token of a batch: spares memory
+        parameters.n_threads = parameters.n_threads_batch = threads
+        parameters.kv_unified = True
+        context = lib.llama_init_from_model(self._model, parameters)
+        if not context:
+            raise BackendError(f"no memory for {cells} tokens of context")
+        return context
+
+    def _check(self, chunks: Sequence[Chunk]) -> None:
+        if self._model is None:
+            raise BackendError("the model is unloaded")
+        total = sum(len(chunk.tokens) for chunk in chunks)
+        if not 0 < total <= self.limits.batch_tokens:
+            raise DecodeFailed(f"batch of {total} tokens")
+        sequences = {chunk.sequence for chunk in chunks}
+        if len(sequences) != len(chunks) or not sequences <= set(range(self.limits.slots)):
+            raise DecodeFailed("a sequence is unknown or twice in the batch")
+
+    def _fill(self, chunks: Sequence[Chunk]) -> list[int]:
+        """Write the chunks into llama.cpp's arrays; the place of the last token of each."""
+        batch, place, last = self._batch, 0, []
+        for chunk in chunks:
+            for offset, token in enumerate(chunk.tokens):
+                batch.token[place] = token
+                batch.pos[place] = chunk.position + offset
+                batch.n_seq_id[place] = 1
+                batch.seq_id[place][0] = chunk.sequence
+                batch.logits[place] = 0
+                place += 1
+            batch.logits[place - 1] = chunk.sampler is not None
+            last.append(place - 1)
+        batch.n_tokens = place
+        return last
+
+    def _sample(self, chunk: Chunk, output: int) -> int | None:
+        if chunk.sampler is None:
+            return None
+        assert isinstance(chunk.sampler, LlamaSampler)
+        return chunk.sampler.sample(self._context, output)
+
+    def _describe(self, path: Path, limits: Limits) -> ModelInfo:
+        lib, model = self._library, self._model
+        template = lib.llama_model_chat_template(model, None)
+        return ModelInfo(
+            name=metadata(model, "general.name") or path.stem,
+            description=metadata(model, "general.description"),
+            context_length=limits.context_length,
+            slots=limits.slots,
+            chat_template=template.decode("utf-8", "replace") if template else None,
+            bos_token=self._vocabulary.bos,
+            eos_token=self._vocabulary.eos,
+            architecture=metadata(model, "general.architecture"),
+            size_bytes=lib.llama_model_size(model),
+            quantization=(lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode(),
+        )

@@ -1,0 +1,33 @@
+"""The llama_cpp module, imported at first use, with its log lines sent to Python's logging."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from functools import lru_cache
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+# GGML_LOG_LEVEL_WARN and _ERROR of ggml.h; everything else is detail here
+_LEVELS = {3: logging.INFO, 4: logging.ERROR}
+
+
+def _route_log(level: int, text: bytes | None, _data: int | None) -> None:
+    severity = _LEVELS.get(level, logging.DEBUG)
+    line = (text or b"").decode("utf-8", "replace").strip()
+    if line and logger.isEnabledFor(severity):
+        logger.log(severity, "%s", line)
+
+
+_LOG_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_route_log)  # kept: C holds it
+
+
+@lru_cache(maxsize=1)
+def library() -> Any:
+    """llama_cpp, initialised once a process."""
+    import llama_cpp
+
+    llama_cpp.llama_log_set(_LOG_CALLBACK, ctypes.c_void_p(0))
+    llama_cpp.llama_backend_init()
+    return llama_cpp

@@ -1,0 +1,79 @@
+"""A Llama-shaped GGUF file of a few hundred kilobytes with random weights and a byte-level tokenizer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gguf
+import numpy as np
+
+BYTES = 256
+IM_START, IM_END = BYTES, BYTES + 1
+VOCABULARY = BYTES + 8  # special tokens last; a multiple of eight
+LAYERS, WIDTH, HEADS, KV_HEADS, INNER, CONTEXT = 2, 64, 4, 2, 128, 2048
+
+
+def write_tiny_model(path: Path, *, end_token: int = IM_END, seed: int = 7) -> Path:
+    """`end_token` ends an answer. The default one never comes: its logit is 0, far below the best."""
+    writer = gguf.GGUFWriter(path, "llama")
+    _write_header(writer, end_token)
+    for name, tensor in _weights(np.random.default_rng(seed)).items():
+        writer.add_tensor(name, tensor.astype(np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def _write_header(writer: gguf.GGUFWriter, end_token: int) -> None:
+    writer.add_name("tiny")
+    writer.add_description("random weights, for tests")
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32)
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(WIDTH)
+    writer.add_block_count(LAYERS)
+    writer.add_feed_forward_length(INNER)
+    writer.add_head_count(HEADS)
+    writer.add_head_count_kv(KV_HEADS)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(WIDTH // HEADS)
+    writer.add_vocab_size(VOCABULARY)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    special = ["<|im_start|>", "<|im_end|>"] + [f"<|spare{n}|>" for n in range(VOCABULARY - BYTES - 2)]
+    writer.add_token_list(_byte_letters() + special)
+    writer.add_token_types([gguf.TokenType.NORMAL] * BYTES + [gguf.TokenType.CONTROL] * len(special))
+    writer.add_token_merges(["Ā ā"])  # never applies, but an empty list is refused
+    writer.add_bos_token_id(IM_START)
+    writer.add_eos_token_id(end_token)
+    writer.add_add_bos_token(False)
+    writer.add_chat_template("{% for message in messages %}{{ message.content }}{% endfor %}")
+
+
+def _byte_letters() -> list[str]:
+    """GPT-2's printable letter for each byte, in the order of the bytes: token number = byte."""
+    printable = {*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)}
+    others = (letter for letter in range(256, 512))
+    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(BYTES)]
+
+
+def _weights(random: np.random.Generator) -> dict[str, np.ndarray]:
+    def matrix(rows: int, columns: int) -> np.ndarray:
+        return random.normal(0, 1 / np.sqrt(columns), (rows, columns))
+
+    output = 3 * matrix(VOCABULARY, WIDTH)
+    output[BYTES:] = 0  # special tokens never come
+    weights = {
+        "token_embd.weight": matrix(VOCABULARY, WIDTH) * 8,
+        "output_norm.weight": np.ones(WIDTH),
+        "output.weight": output,
+    }
+    kv_width = WIDTH // HEADS * KV_HEADS
+    for layer in range(LAYERS):
+        shapes = {"attn_q": (WIDTH, WIDTH), "attn_k": (kv_width, WIDTH), "attn_v": (kv_width, WIDTH)}
+        shapes |= {"attn_output": (WIDTH, WIDTH), "ffn_gate": (INNER, WIDTH), "ffn_up": (INNER, WIDTH)}
+        shapes |= {"ffn_down": (WIDTH, INNER)}
+        weights |= {f"blk.{layer}.{name}.weight": matrix(*shape) for name, shape in shapes.items()}
+        weights |= {f"blk.{layer}.{norm}.weight": np.ones(WIDTH) for norm in ("attn_norm", "ffn_norm")}
+    return weights
