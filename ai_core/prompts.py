@@ -32,7 +32,7 @@ CHATML_TEMPLATE = (
 )
 
 
-_MARK = "\ue000"  # private use: input is cleaned of it before it gets here
+_MARK = "\ue000"  # private use: no template has it, and contents are put in after the split
 _MARKED = re.compile(f"{_MARK}(\\d+){_MARK}")
 
 

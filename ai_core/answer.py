@@ -1,0 +1,43 @@
+"""What is asked of the assistant and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ai_core.engine.request import FinishReason, Priority
+from ai_core.grounding import Source
+from ai_core.knowledge.citations import Citation
+from ai_core.prompts import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`history` is oldest first; `requested` are the generation parameters that the client set, by their API names."""
+
+    text: str
+    channel: str = "api"
+    text_field: str = "message"  # the request's name for `text`, for errors
+    history: tuple[Message, ...] = ()
+    model: str | None = None
+    requested: Mapping[str, Any] = field(default_factory=dict)
+    grounding: bool = True
+    priority: Priority = Priority.INTERACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer. `processing_time` is in seconds; `notice` is a French sentence that clients must show."""
+
+    text: str
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    processing_time: float
+    finish_reason: FinishReason
+    parameters_used: Mapping[str, Any]
+    grounded: bool
+    sources: tuple[Source, ...]
+    citations: tuple[Citation, ...]
+    notice: str | None

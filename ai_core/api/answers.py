@@ -1,0 +1,179 @@
+"""POST /chat and POST /generate: a question in, an answer with its sources out, whole or streamed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from ai_core.answer import Answer, Question
+from ai_core.api import examples, sse
+from ai_core.api.access import SECURITY, Limits, requires
+from ai_core.api.client import ClientConnection
+from ai_core.api.documented import KEYED, WITH_BODY, errors
+from ai_core.api.schemas import AnswerSchema, ChatSchema, GenerateSchema
+from ai_core.assistant import Assistant, RunningAnswer
+from ai_core.engine.request import Priority
+from ai_core.prompts import Message
+from common.errors import InvalidFields, ServiceError, error_body
+
+CLIENT_CLOSED_REQUEST = 499  # nginx's status: nobody reads it, the log does
+_REPLY_MARKS = re.compile(r"^(?:\s*(?:re|ref|tr|fw|fwd)\s*:\s*)+", re.IGNORECASE)
+_STREAM_DOC = {
+    "responses": {"200": {"content": {sse.MIME_TYPE: {"schema": {"type": "string"}}}}},
+    "security": SECURITY,
+}
+
+
+def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: int) -> Blueprint:
+    """The routes, bound to `assistant`. A text longer than `max_prompt_length` characters is refused."""
+    blueprint = Blueprint("answers", __name__, url_prefix="/api/v1", description="Questions and answers")
+    answer_errors = errors(blueprint, *KEYED, *WITH_BODY, 404, 503)
+
+    @blueprint.route("/chat", methods=["POST"])
+    @requires("chat")
+    @answer_errors
+    @blueprint.doc(**_STREAM_DOC)
+    @blueprint.arguments(ChatSchema, example=examples.CHAT)
+    @blueprint.response(200, AnswerSchema, example=examples.ANSWER, description="The answer, or a stream of events")
+    def chat(body: dict[str, Any]) -> Response | dict[str, Any]:
+        """Answer a person's message
+
+        With `stream` the answer comes as Server-Sent Events: `sources` once, `token` for each piece of text, then one
+        `done` with the whole answer object; `error` with the error object if it fails on the way.
+        """
+        _check_length("message", body["message"], max_prompt_length)
+        limits.count_user(body["channel"], body.get("user_id"))
+        question = Question(
+            text=body["message"],
+            channel=body["channel"],
+            history=_turns(body.get("context")),
+            model=body.get("model"),
+            requested=_requested(body),
+            grounding=body["grounding"],
+        )
+        return _respond(assistant.ask(question), stream=body["stream"], extra={})
+
+    @blueprint.route("/generate", methods=["POST"])
+    @requires("chat")
+    @answer_errors
+    @blueprint.doc(**_STREAM_DOC)
+    @blueprint.arguments(GenerateSchema, example=examples.GENERATE)
+    @blueprint.response(200, AnswerSchema, example=examples.ANSWER, description="The answer, or a stream of events")
+    def generate(body: dict[str, Any]) -> Response | dict[str, Any]:
+        """Answer a prompt
+
+        Streams as /chat does. With `email_context` the prompt is the text of a mail: its subject goes before it, and
+        the answer brings `suggested_subject` and `thread_id`.
+        """
+        _check_length("prompt", body["prompt"], max_prompt_length)
+        mail = body.get("email_context")
+        if mail is not None:
+            limits.count_user("mail", mail.get("sender"))
+        question = Question(
+            text=_with_subject(body["prompt"], mail),
+            text_field="prompt",
+            channel="api" if mail is None else "mail",
+            history=_turns((mail or {}).get("previous_messages") or body.get("context")),
+            model=body.get("model"),
+            requested=_requested(body),
+            grounding=body["grounding"],
+            priority=Priority[body["priority"].upper()],
+        )
+        return _respond(assistant.ask(question), stream=body["stream"], extra=_mail_fields(mail))
+
+    return blueprint
+
+
+def answer_object(answer: Answer) -> dict[str, Any]:
+    """The API's form of `answer`."""
+    return {
+        "response": answer.text,
+        "model": answer.model,
+        "tokens_used": answer.prompt_tokens + answer.completion_tokens,
+        "prompt_tokens": answer.prompt_tokens,
+        "completion_tokens": answer.completion_tokens,
+        "processing_time": round(answer.processing_time, 3),
+        "timestamp": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "finish_reason": answer.finish_reason.value,
+        "parameters_used": dict(answer.parameters_used),
+        "grounded": answer.grounded,
+        "sources": [asdict(source) for source in answer.sources],
+        "citations": [asdict(citation) for citation in answer.citations],
+        "notice": answer.notice,
+        "cached": False,
+    }
+
+
+def _respond(running: RunningAnswer, *, stream: bool, extra: Mapping[str, Any]) -> Response | dict[str, Any]:
+    client = ClientConnection()
+    if stream:
+        response = Response(_stream(running, client, extra), mimetype=sse.MIME_TYPE, headers=sse.HEADERS)
+        response.call_on_close(running.cancel)  # also when the stream was never begun
+        return response
+    for event in running.events():
+        if isinstance(event, Answer):
+            return {**answer_object(event), **extra}
+        if client.is_gone():
+            break
+    raise ServiceError(CLIENT_CLOSED_REQUEST, "client_closed_request", "The client went away.")
+
+
+def _stream(running: RunningAnswer, client: ClientConnection, extra: Mapping[str, Any]) -> Iterator[str]:
+    # The server closes this generator when a write fails; the look at the socket sees a client go before that.
+    try:
+        yield sse.event(
+            "sources", {"sources": [asdict(source) for source in running.sources], "grounded": running.grounded}
+        )
+        for event in running.events():
+            if client.is_gone():
+                return
+            if isinstance(event, Answer):
+                yield sse.event("done", {**answer_object(event), **extra})
+            else:
+                yield sse.HEARTBEAT if event is None else sse.event("token", {"text": event})
+    except ServiceError as error:
+        yield sse.event("error", error_body(error))
+    finally:
+        running.cancel()
+
+
+def _check_length(field: str, text: str, maximum: int) -> None:
+    if len(text) > maximum:
+        raise InvalidFields({field: [f"Longer than maximum length {maximum}."]})
+
+
+def _turns(context: list[dict[str, str]] | None) -> tuple[Message, ...]:
+    return tuple(Message(turn["role"], turn["content"]) for turn in context or ())
+
+
+def _requested(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The generation parameters that the client set; the top level wins over `parameters`."""
+    requested = dict(body.get("parameters") or {})
+    top_level = {name: body[name] for name in ("temperature", "top_p", "top_k", "stop", "seed") if name in body}
+    if "max_tokens" in body:
+        top_level["max_length"] = body["max_tokens"]
+    return {**requested, **top_level}
+
+
+def _with_subject(prompt: str, mail: Mapping[str, Any] | None) -> str:
+    subject = _bare_subject(mail)
+    return f"{subject}\n\n{prompt}" if subject else prompt
+
+
+def _bare_subject(mail: Mapping[str, Any] | None) -> str:
+    subject = " ".join(((mail or {}).get("subject") or "").split())
+    return _REPLY_MARKS.sub("", subject)
+
+
+def _mail_fields(mail: Mapping[str, Any] | None) -> dict[str, str]:
+    if mail is None:
+        return {}
+    subject = _bare_subject(mail)
+    fields = {"suggested_subject": f"Re: {subject}" if subject else "Re: votre question"}
+    return {**fields, "thread_id": mail["thread_id"]} if "thread_id" in mail else fields

@@ -1,0 +1,95 @@
+"""/health, /health/ready and /metrics: whether the process lives, whether it can answer, and its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response, jsonify
+from flask_smorest import Blueprint
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ai_core.api.access import SECURITY, requires
+from ai_core.api.documented import KEYED, errors
+from ai_core.api.schemas import HealthSchema, ReadinessSchema
+from ai_core.loaded_model import LoadedModel
+from common.health import Check, run_checks
+from common.metrics import exposition
+
+
+def health_blueprint(checks: Mapping[str, Callable[[], Check]], model: LoadedModel) -> Blueprint:
+    """Public routes: what they tell holds no secret and nobody's text."""
+    blueprint = Blueprint("health", __name__, description="State of the service")
+
+    @blueprint.route("/health", methods=["GET"])
+    @errors(blueprint, 500)
+    @blueprint.response(200, HealthSchema)
+    def alive() -> dict[str, str]:
+        """The process lives"""
+        return {"status": "ok"}
+
+    @blueprint.route("/health/ready", methods=["GET"])
+    @errors(blueprint, 500)
+    @blueprint.alt_response(503, schema=ReadinessSchema, description="It cannot answer now", success=False)
+    @blueprint.response(200, ReadinessSchema)
+    def ready() -> Response:
+        """Whether questions can be answered, part by part"""
+        readiness = run_checks(checks)
+        body: dict[str, Any] = {
+            "status": readiness.status,
+            "components": {name: asdict(check) for name, check in readiness.checks.items()},
+        }
+        engine = model.engine_if_loaded()
+        if engine is not None:
+            body["engine"] = asdict(engine.stats())
+        response = jsonify(body)
+        response.status_code = 200 if readiness.serves else 503
+        if not readiness.serves:
+            response.headers["Retry-After"] = "5"
+        return response
+
+    return blueprint
+
+
+def metrics_blueprint(registry: CollectorRegistry) -> Blueprint:
+    """/metrics in Prometheus' text format."""
+    blueprint = Blueprint("metrics", __name__, description="Figures for Prometheus")
+
+    @blueprint.route("/metrics", methods=["GET"])
+    @requires("admin")
+    @errors(blueprint, *KEYED)
+    @blueprint.doc(security=SECURITY)
+    @blueprint.response(200, {"type": "string"}, content_type="text/plain", description="Prometheus text format")
+    def metrics() -> Response:
+        """Requests, latencies, tokens, slots, queue"""
+        return exposition(registry)
+
+    return blueprint
+
+
+class EngineCollector(Collector):
+    """The engine's figures, read at the moment of the scrape. Names mirror llama.cpp's server where it has one."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model = model
+
+    def collect(self) -> Iterable[Metric]:
+        """Metrics of the engine, none while no model is loaded."""
+        engine = self._model.engine_if_loaded()
+        if engine is None:
+            return
+        stats = engine.stats()
+        yield GaugeMetricFamily("ai_core_requests_processing", "Requests in a slot.", value=stats.slots_busy)
+        yield GaugeMetricFamily("ai_core_requests_deferred", "Requests that wait for a slot.", value=stats.waiting)
+        yield GaugeMetricFamily("ai_core_slots", "Slots there are.", value=stats.slots_total)
+        yield GaugeMetricFamily("ai_core_kv_cache_tokens", "KV cells in use.", value=stats.kv_cells_used)
+        yield GaugeMetricFamily("ai_core_kv_cache_size", "KV cells there are.", value=stats.kv_cells_total)
+        yield CounterMetricFamily("ai_core_prompt_tokens", "Prompt tokens taken in.", value=stats.prompt_tokens_total)
+        yield CounterMetricFamily("ai_core_tokens_predicted", "Tokens generated.", value=stats.completion_tokens_total)
+        yield CounterMetricFamily(
+            "ai_core_prompt_tokens_reused", "Prompt tokens shared instead of computed.", value=stats.reused_tokens_total
+        )
+        yield CounterMetricFamily("ai_core_steps", "Batches computed.", value=stats.steps_total)

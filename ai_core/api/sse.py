@@ -1,0 +1,22 @@
+"""Server-Sent Events (WHATWG HTML, section 9.2): how an answer is streamed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+MIME_TYPE = "text/event-stream"
+HEARTBEAT = (
+    ": \n\n"  # a comment, which clients skip; it finds a dead connection and keeps proxies from closing a slow one
+)
+
+HEADERS = {
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",  # nginx would hold events back otherwise
+}
+
+
+def event(name: str, data: Mapping[str, Any]) -> str:
+    """One event; JSON has no raw newline, so one data line suffices."""
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

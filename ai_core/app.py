@@ -1,0 +1,131 @@
+"""The Flask application of the AI core."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+
+import peewee
+from flask import Flask, Response, g, request
+from flask_smorest import Api
+from prometheus_client import CollectorRegistry
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from ai_core.api.access import Limits, guard
+from ai_core.api.answers import answers_blueprint
+from ai_core.api.health import EngineCollector, health_blueprint, metrics_blueprint
+from ai_core.api.key_admin import key_admin_blueprint
+from ai_core.api.openapi import OPENAPI_CONFIG
+from ai_core.api.pages import pages
+from ai_core.assistant import Assistant
+from ai_core.checks import component_checks
+from ai_core.knowledge.current import CurrentKnowledge
+from ai_core.loaded_model import LoadedModel
+from ai_core.settings import Settings
+from common.errors import ServiceError, error_response, register_error_handlers
+from common.log import accepted_request_id, current_request_id, request_id
+from common.metrics import time_requests
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application answers with; whoever composes it starts and stops them."""
+
+    database: peewee.Database
+    model: LoadedModel
+    knowledge: CurrentKnowledge
+    assistant: Assistant
+
+
+def create_app(settings: Settings, parts: Parts) -> Flask:
+    """Build the application. Opens nothing and starts nothing."""
+    app = Flask(__name__)
+    app.config.update(OPENAPI_CONFIG, MAX_CONTENT_LENGTH=settings.max_content_length, TRAP_HTTP_EXCEPTIONS=False)
+    app.url_map.strict_slashes = False
+    _behind_proxies(app, settings.trusted_proxies)
+    registry = CollectorRegistry()
+    registry.register(EngineCollector(parts.model))
+    limits = Limits(
+        key=settings.rate_limit_per_minute,
+        user=settings.rate_limit_user_per_minute,
+        everybody=settings.rate_limit_global_per_minute,
+        failures=settings.auth_failures_per_minute,
+    )
+    _identify_requests(app)
+    time_requests(app, registry)
+    _hold_database(app, parts.database)
+    guard(app, limits)
+    _refuse_other_bodies(app)
+
+    api = Api(app)
+    api.register_blueprint(answers_blueprint(parts.assistant, limits, settings.max_prompt_length))
+    api.register_blueprint(key_admin_blueprint())
+    api.register_blueprint(
+        health_blueprint(component_checks(parts.model, parts.knowledge, parts.database), parts.model)
+    )
+    api.register_blueprint(metrics_blueprint(registry))
+    app.register_blueprint(pages)
+    register_error_handlers(app)
+    app.register_error_handler(peewee.OperationalError, _database_away)
+    app.register_error_handler(peewee.InterfaceError, _database_away)
+    return app
+
+
+def _behind_proxies(app: Flask, count: int) -> None:
+    if count:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
+
+
+def _identify_requests(app: Flask) -> None:
+    def begin() -> None:
+        request_id.set(accepted_request_id(request.headers.get("X-Request-ID")))
+        g.arrived = time.perf_counter()
+
+    def end(response: Response) -> Response:
+        response.headers["X-Request-ID"] = current_request_id()
+        # The route, not the path, and no query: both may hold what a person wrote.
+        logger.info(
+            "request",
+            extra={
+                "method": request.method,
+                "route": request.url_rule.rule if request.url_rule else None,
+                "status": response.status_code,
+                "milliseconds": round((time.perf_counter() - g.arrived) * 1000, 1),
+            },
+        )
+        return response
+
+    app.before_request(begin)
+    app.after_request(end)
+
+
+def _hold_database(app: Flask, database: peewee.Database) -> None:
+    def connect() -> None:
+        if request.endpoint is not None and request.endpoint != "health.alive":
+            database.connect(reuse_if_open=True)
+
+    def close(_: BaseException | None) -> None:
+        if not database.is_closed():
+            database.close()
+
+    app.before_request(connect)
+    app.teardown_request(close)
+
+
+def _refuse_other_bodies(app: Flask) -> None:
+    def check() -> None:
+        if request.method == "POST" and request.content_length != 0 and _expects_json() and not request.is_json:
+            raise ServiceError(415, "unsupported_media_type", "Send the body as application/json.")
+
+    def _expects_json() -> bool:
+        return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+    app.before_request(check)
+
+
+def _database_away(error: Exception) -> Response:
+    logger.error("database away", exc_info=error)
+    return error_response(ServiceError(503, "database_unavailable", "The database does not answer.", retry_after=5))

@@ -1,0 +1,114 @@
+"""The prompt of one question, fitted to the model's context: question first, then articles, then the latest turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ai_core.engine.backends.base import ModelInfo
+from ai_core.grounding import fit_articles
+from ai_core.knowledge.search import SearchHit
+from ai_core.prompts import Message, Segment, grounded_message, render
+
+ANSWER_SHARE = 0.25  # of the context is kept for the answer when max_tokens asks for more
+ARTICLES_SHARE = 0.75  # of what the question leaves, so that a long conversation keeps some of its turns
+MARKS_PER_TURN = 12  # tokens that a template puts around a turn: more than any family's
+
+
+class QuestionTooLong(ValueError):
+    """The question alone does not fit. Both figures are in tokens."""
+
+    def __init__(self, tokens: int, limit: int) -> None:
+        super().__init__(f"{tokens} tokens, at most {limit} fit")
+        self.tokens = tokens
+        self.limit = limit
+
+
+class Tokenizer(Protocol):
+    """What we need of the engine: its model and its tokeniser."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationPrompt:
+    """Tokens for the engine. The first `shared_prefix` of them are the same for everybody."""
+
+    tokens: list[int]
+    shared_prefix: int
+    hits: tuple[SearchHit, ...]
+    dropped_turns: int
+
+    @classmethod
+    def build(
+        cls,
+        model: Tokenizer,
+        *,
+        system: str,
+        question: str,
+        history: Sequence[Message],
+        hits: Sequence[SearchHit] | None,
+        max_tokens: int,
+    ) -> ConversationPrompt:
+        """Fit what there is into the context. `hits` is None where no search was made. Raises QuestionTooLong."""
+        count = _counter(model)
+        context = model.info.context_length
+        limit = context - min(max_tokens, int(context * ANSWER_SHARE))
+        bare = grounded_message(question, ()) if hits is not None else question
+        fixed = len(_tokens(model, _messages(system, (), bare))[0])
+        if fixed > limit:
+            raise QuestionTooLong(count(question), max(0, limit - fixed + count(question)))
+        content, used = question, ()
+        if hits is not None:
+            share = ARTICLES_SHARE if history else 1.0
+            articles, taken = fit_articles(hits, int((limit - fixed) * share), count)
+            content, used = grounded_message(question, articles), tuple(taken)
+        turns = _alternating(history)
+        kept = _latest(turns, limit - len(_tokens(model, _messages(system, (), content))[0]), count)
+        tokens, shared_prefix = _tokens(model, _messages(system, kept, content))
+        return cls(tokens, shared_prefix, used, len(turns) - len(kept))
+
+
+def _counter(model: Tokenizer) -> Callable[[str], int]:
+    return lambda text: len(model.tokenize(text, special=False))
+
+
+def _messages(system: str, turns: Sequence[Message], content: str) -> list[Message]:
+    return [Message("system", system), *turns, Message("user", content)]
+
+
+def _tokens(model: Tokenizer, messages: Sequence[Message]) -> tuple[list[int], int]:
+    info = model.info
+    segments: list[Segment] = render(messages, info.chat_template, bos=info.bos_token, eos=info.eos_token)
+    pieces = [model.tokenize(segment.text, special=segment.trusted) for segment in segments]
+    shared = len(pieces[0]) if segments[0].trusted else 0
+    return [token for piece in pieces for token in piece], shared
+
+
+def _alternating(history: Sequence[Message]) -> list[Message]:
+    """Turns as chat templates demand them: user first, then by turns, the assistant last."""
+    turns: list[Message] = []
+    for message in history:
+        if turns and turns[-1].role == message.role:
+            turns[-1] = Message(message.role, f"{turns[-1].content}\n\n{message.content}")
+        elif turns or message.role == "user":
+            turns.append(message)
+    if turns and turns[-1].role == "user":
+        turns.pop()  # it was never answered
+    return turns
+
+
+def _latest(turns: Sequence[Message], budget: int, count: Callable[[str], int]) -> list[Message]:
+    """The latest pairs of turns that fit `budget` tokens, the template's marks around them allowed for."""
+    kept: list[Message] = []
+    for start in range(len(turns) - 2, -1, -2):
+        pair = list(turns[start : start + 2])
+        budget -= sum(count(turn.content) + MARKS_PER_TURN for turn in pair)
+        if budget < 0:
+            break
+        kept = pair + kept
+    return kept

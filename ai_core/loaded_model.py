@@ -1,0 +1,74 @@
+"""The model that serves: loaded in a thread of its own, so that the port answers (503) while a large file is read."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from enum import Enum
+
+from ai_core.engine.engine import Engine
+from common.errors import ServiceError
+
+logger = logging.getLogger(__name__)
+
+RETRY_WHILE_LOADING = 5.0  # seconds
+
+
+class ModelStatus(str, Enum):
+    """Life of the model in this process."""
+
+    LOADING = "loading"
+    LOADED = "loaded"
+    ERROR = "error"
+
+
+class LoadedModel:
+    """Holds the engine once `load` has returned it. Any thread may read it; the loader thread alone writes it."""
+
+    def __init__(self, model_id: str, load: Callable[[], Engine]) -> None:
+        self.model_id = model_id
+        self.status = ModelStatus.LOADING
+        self.error: str | None = None
+        self._load = load
+        self._engine: Engine | None = None
+        self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
+
+    def start(self) -> None:
+        """Begin to load; returns at once."""
+        self._thread.start()
+
+    def wait(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for the load to end; True when the model serves."""
+        self._thread.join(timeout)
+        return self.status is ModelStatus.LOADED
+
+    def engine(self) -> Engine:
+        """The engine. Raises ServiceError 503 while there is none."""
+        if self._engine is not None:
+            return self._engine
+        if self.status is ModelStatus.ERROR:
+            raise ServiceError(503, "model_unavailable", "The model could not be loaded.", retry_after=60)
+        raise ServiceError(503, "model_loading", "The model is being loaded.", retry_after=RETRY_WHILE_LOADING)
+
+    def engine_if_loaded(self) -> Engine | None:
+        """The engine, or None while there is none."""
+        return self._engine
+
+    def stop(self) -> None:
+        """Stop the engine; answers that run end with what they have."""
+        if self._engine is not None:
+            self._engine.stop()
+
+    def _run(self) -> None:
+        try:
+            engine = self._load()
+            engine.start()
+        except Exception as error:
+            logger.error("model failed to load", extra={"model": self.model_id}, exc_info=error)
+            self.error = f"{error.__class__.__name__}: {error}"
+            self.status = ModelStatus.ERROR
+            return
+        self._engine = engine
+        self.status = ModelStatus.LOADED
+        logger.info("model loaded", extra={"model": self.model_id})

@@ -1,0 +1,10 @@
+"""Sentences that the assistant adds to its answers. French: they are read by the people who ask."""
+
+NOT_GROUNDED = (
+    "Réponse sans source : le Code du travail n'est pas installé sur ce serveur. "
+    "Elle n'a pu être vérifiée, ne vous y fiez pas."
+)
+NOTHING_FOUND = "Aucun article du Code du travail ne correspond à cette question : la réponse n'a pas de source."
+TURNS_DROPPED = "La conversation dépasse la mémoire du modèle : ses premiers échanges n'ont pas été pris en compte."
+DEADLINE = "Le temps imparti est écoulé : la réponse est incomplète."
+MODEL_UNLOADED = "Le modèle a été déchargé pendant la réponse, qui est incomplète."

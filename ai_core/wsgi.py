@@ -1,0 +1,26 @@
+"""Entry point of gunicorn: `gunicorn -c python:ai_core.gunicorn_conf ai_core.wsgi:application`."""
+
+from __future__ import annotations
+
+import atexit
+
+from flask import Flask
+
+from ai_core.app import create_app
+from ai_core.composition import compose
+from ai_core.settings import Settings
+from common.log import configure_logging
+
+
+def build() -> Flask:
+    """Compose the service in this process and begin to load its model."""
+    settings = Settings.from_environment()
+    configure_logging("ai_core", settings.log_level, settings.data_dir / "logs")
+    parts = compose(settings)
+    parts.knowledge.get()  # before the first question, not during it
+    parts.model.start()
+    atexit.register(parts.model.stop)
+    return create_app(settings, parts)
+
+
+application = build()
