@@ -134,7 +134,7 @@ def _local_key(path: Path) -> str:
 def _announce(settings: Settings, key: str) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     _progress("Loading the model ...")
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603 - our interpreter, our module
         [sys.executable, "-m", "ai_core.announce", f"http://{host}:{settings.port}"], stdin=subprocess.PIPE, text=True
     )
     # Through a pipe: the arguments of a process are there for everybody to read.

@@ -1,0 +1,65 @@
+# Code du Travail Neo. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for name in python3.11 python3.10 python3; do \
+	$$name -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2])' 2>/dev/null && echo $$name && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+QUESTIONS ?= ../shared/data/retrieval_dev.json
+PYTEST_ARGS ?=
+
+.PHONY: help run install test check format bench-search lock system-packages clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+run: $(VENV)/.installed ## Install what is missing, then start the AI core on HOST:PORT (127.0.0.1:8000)
+	@exec $(BIN)/python -m ai_core serve --quickstart
+
+install: $(VENV)/.installed ## Install what `make run` needs into .venv
+
+test: $(VENV)/.installed-dev system-packages ## Install what the tests need, then run them all (PYTEST_ARGS="-k ...")
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(VENV)/.installed-dev ## Lint and type-check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict $$(git ls-files '*.yml' '*.yaml' | grep . || echo /dev/null)
+
+format: $(VENV)/.installed-dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-search: $(VENV)/.installed-dev ## Measure retrieval (QUESTIONS=FILE)
+	$(BIN)/python -m tests.benchmarks.search --questions $(QUESTIONS)
+
+lock: $(VENV)/.installed-dev ## Lock requirements/*.in again
+	$(PIP) install --quiet uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
+
+system-packages:
+	@tests/system_packages.sh
+
+clean: ## Remove the virtualenv and the caches; data stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed: apt-get install python3 python3-venv"; exit 1; }
+	@echo "Creating $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV) || { echo "The venv module is missing: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.installed: requirements/ai_core.txt requirements/ai_core-gguf.txt | $(BIN)/python
+	@command -v c++ >/dev/null || { echo "A C++ compiler is needed to build llama.cpp: apt-get install build-essential"; exit 1; }
+	@echo "Installing the libraries ..."
+	$(PIP) install --quiet --require-hashes -r requirements/ai_core.txt
+	@echo "Building llama.cpp for this processor: about 3 minutes on two cores, once ..."
+	$(PIP) install --require-hashes -r requirements/ai_core-gguf.txt
+	@touch $@
+
+$(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
+	@echo "Installing the test tools ..."
+	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
