@@ -1,0 +1,47 @@
+// The articles that an answer was given, as cards.
+
+import { readable, safeLink } from "./articles.js";
+import { ICONS, element, hiddenText, icon } from "./dom.js";
+import { text } from "./texts.js";
+
+const SHOWN = 4; // the others wait behind a fold
+
+/** A section of cards for `sources` ([{number, title, url, excerpt}]); those whose number is in `cited` say so. */
+export function sourcesSection(sources, cited) {
+  const cards = sources.map((source) => card(source, cited.has(source.number)));
+  const rest = cards.slice(SHOWN);
+  return element(
+    "section",
+    { class: "sources", "aria-label": text("sources") },
+    element("h3", { class: "section-title" }, text("sources")),
+    element("ul", { class: "cards" }, cards.slice(0, SHOWN)),
+    rest.length > 0 && element("details", { class: "more" }, element("summary", {}, moreLabel(rest.length)), element("ul", { class: "cards" }, rest)),
+  );
+}
+
+function moreLabel(count) {
+  return count === 1 ? text("one_more_source") : text("more_sources", { count });
+}
+
+function card(source, isCited) {
+  return element(
+    "li",
+    { class: isCited ? "card card-cited" : "card" },
+    element("div", { class: "card-head" }, heading(source), isCited && element("span", { class: "badge" }, text("cited"))),
+    element("p", { class: "card-title", dir: "auto" }, source.title),
+    element("p", { class: "card-excerpt", dir: "auto" }, source.excerpt),
+  );
+}
+
+function heading(source) {
+  const name = text("article", { number: readable(source.number) });
+  const address = safeLink(source.url);
+  if (address === null) return element("span", { class: "card-number" }, name);
+  return element(
+    "a",
+    { class: "card-number", href: address, target: "_blank", rel: "noopener noreferrer" },
+    name,
+    icon(ICONS.external),
+    hiddenText(` · ${text("read_on_legifrance")} (${text("opens_new_tab")})`),
+  );
+}
