@@ -17,7 +17,7 @@ from ai_core.api.answers import answers_blueprint
 from ai_core.api.health import EngineCollector, health_blueprint, metrics_blueprint
 from ai_core.api.key_admin import key_admin_blueprint
 from ai_core.api.openapi import OPENAPI_CONFIG
-from ai_core.api.pages import pages
+from ai_core.api.pages import blueprint as pages
 from ai_core.assistant import Assistant
 from ai_core.checks import component_checks
 from ai_core.knowledge.current import CurrentKnowledge
@@ -42,7 +42,7 @@ class Parts:
 
 def create_app(settings: Settings, parts: Parts) -> Flask:
     """Build the application. Opens nothing and starts nothing."""
-    app = Flask(__name__)
+    app = Flask(__name__, static_folder=None)
     app.config.update(OPENAPI_CONFIG, MAX_CONTENT_LENGTH=settings.max_content_length, TRAP_HTTP_EXCEPTIONS=False)
     app.url_map.strict_slashes = False
     _behind_proxies(app, settings.trusted_proxies)

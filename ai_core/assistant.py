@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ai_core import texts
 from ai_core.answer import Answer, Question
 from ai_core.conversation_prompt import ConversationPrompt, QuestionTooLong
+from ai_core.engine.backends.base import Backend
 from ai_core.engine.engine import Engine
 from ai_core.engine.errors import EngineBusy, EngineStopped, PromptTooLong
 from ai_core.engine.request import Finished, FinishReason, GenerationRequest, SamplingParameters, TextChunk
@@ -55,7 +56,7 @@ class Assistant:
     def ask(self, question: Question) -> RunningAnswer:
         """Start an answer. Raises ServiceError when it cannot start: bad input, no model, at capacity."""
         arrived = time.monotonic()
-        engine = self._model.engine()
+        serving = self._model.serving()
         if question.model not in (None, self._model.model_id):
             raise ServiceError(
                 404,
@@ -65,7 +66,7 @@ class Assistant:
             )
         sampling = sampling_for(question.channel, question.requested)
         grounding = self._ground(question)
-        prompt = self._build_prompt(engine, question, grounding, sampling)
+        prompt = self._build_prompt(serving.backend, question, grounding, sampling)
         request = GenerationRequest(
             prompt.tokens,
             shared_prefix=prompt.shared_prefix,
@@ -73,7 +74,7 @@ class Assistant:
             priority=question.priority,
             deadline=arrived + self._request_timeout,
         )
-        _submit(engine, request, question.text_field)
+        _submit(serving.engine, request, question.text_field)
         return RunningAnswer(self._model.model_id, request, prompt, grounding, question.grounding, arrived)
 
     def _ground(self, question: Question) -> Grounding:
@@ -83,11 +84,11 @@ class Assistant:
         return Grounding(base, base.relevant(question.text, limit=self._articles) if base else ())
 
     def _build_prompt(
-        self, engine: Engine, question: Question, grounding: Grounding, sampling: SamplingParameters
+        self, backend: Backend, question: Question, grounding: Grounding, sampling: SamplingParameters
     ) -> ConversationPrompt:
         try:
             return ConversationPrompt.build(
-                engine,
+                backend,
                 system=self._system_prompt,
                 question=question.text,
                 history=question.history,

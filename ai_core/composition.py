@@ -7,7 +7,7 @@ from ai_core.assistant import Assistant
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend
 from ai_core.engine.engine import Engine
 from ai_core.knowledge.current import CurrentKnowledge
-from ai_core.loaded_model import LoadedModel
+from ai_core.loaded_model import LoadedModel, Serving
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage
@@ -18,7 +18,7 @@ def compose(settings: Settings) -> Parts:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = open_storage(settings.database_url)
     knowledge = CurrentKnowledge(database, settings.data_dir)
-    model = LoadedModel(settings.model_file.stem, lambda: load_engine(settings))
+    model = LoadedModel(settings.model_file.stem, lambda: load_model(settings))
     assistant = Assistant(
         model,
         knowledge,
@@ -29,12 +29,12 @@ def compose(settings: Settings) -> Parts:
     return Parts(database, model, knowledge, assistant)
 
 
-def load_engine(settings: Settings) -> Engine:
-    """Read the model's file and make an engine of it, not started yet."""
+def load_model(settings: Settings) -> Serving:
+    """Read the model's file and make an engine for it, not started yet."""
     backend = LlamaCppBackend(
         settings.model_file,
         slots=settings.engine_slots,
         context_length=settings.engine_context_length or None,
         threads=settings.engine_threads or None,
     )
-    return Engine(backend, max_waiting=settings.max_waiting_requests)
+    return Serving(backend, Engine(backend, max_waiting=settings.max_waiting_requests))

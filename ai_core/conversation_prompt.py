@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from ai_core.engine.backends.base import ModelInfo
+from ai_core.engine.backends.base import Backend
 from ai_core.grounding import fit_articles
 from ai_core.knowledge.search import SearchHit
 from ai_core.prompts import Message, Segment, grounded_message, render
@@ -25,15 +24,6 @@ class QuestionTooLong(ValueError):
         self.limit = limit
 
 
-class Tokenizer(Protocol):
-    """What we need of the engine: its model and its tokeniser."""
-
-    @property
-    def info(self) -> ModelInfo: ...
-
-    def tokenize(self, text: str, *, special: bool) -> list[int]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class ConversationPrompt:
     """Tokens for the engine. The first `shared_prefix` of them are the same for everybody."""
@@ -46,7 +36,7 @@ class ConversationPrompt:
     @classmethod
     def build(
         cls,
-        model: Tokenizer,
+        model: Backend,
         *,
         system: str,
         question: str,
@@ -73,7 +63,7 @@ class ConversationPrompt:
         return cls(tokens, shared_prefix, used, len(turns) - len(kept))
 
 
-def _counter(model: Tokenizer) -> Callable[[str], int]:
+def _counter(model: Backend) -> Callable[[str], int]:
     return lambda text: len(model.tokenize(text, special=False))
 
 
@@ -81,7 +71,7 @@ def _messages(system: str, turns: Sequence[Message], content: str) -> list[Messa
     return [Message("system", system), *turns, Message("user", content)]
 
 
-def _tokens(model: Tokenizer, messages: Sequence[Message]) -> tuple[list[int], int]:
+def _tokens(model: Backend, messages: Sequence[Message]) -> tuple[list[int], int]:
     info = model.info
     segments: list[Segment] = render(messages, info.chat_template, bos=info.bos_token, eos=info.eos_token)
     pieces = [model.tokenize(segment.text, special=segment.trusted) for segment in segments]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 
+from ai_core.engine.backends.base import Backend
 from ai_core.engine.engine import Engine
 from common.errors import ServiceError
 
@@ -23,15 +25,23 @@ class ModelStatus(str, Enum):
     ERROR = "error"
 
 
-class LoadedModel:
-    """Holds the engine once `load` has returned it. Any thread may read it; the loader thread alone writes it."""
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A model in memory and the engine that runs it."""
 
-    def __init__(self, model_id: str, load: Callable[[], Engine]) -> None:
+    backend: Backend
+    engine: Engine
+
+
+class LoadedModel:
+    """Holds the model once `load` has returned it. Any thread may read it; the loader thread alone writes it."""
+
+    def __init__(self, model_id: str, load: Callable[[], Serving]) -> None:
         self.model_id = model_id
         self.status = ModelStatus.LOADING
         self.error: str | None = None
         self._load = load
-        self._engine: Engine | None = None
+        self._serving: Serving | None = None
         self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
 
     def start(self) -> None:
@@ -43,32 +53,34 @@ class LoadedModel:
         self._thread.join(timeout)
         return self.status is ModelStatus.LOADED
 
-    def engine(self) -> Engine:
-        """The engine. Raises ServiceError 503 while there is none."""
-        if self._engine is not None:
-            return self._engine
+    def serving(self) -> Serving:
+        """The model and its engine. Raises ServiceError 503 while there is none."""
+        if self._serving is not None:
+            return self._serving
         if self.status is ModelStatus.ERROR:
             raise ServiceError(503, "model_unavailable", "The model could not be loaded.", retry_after=60)
         raise ServiceError(503, "model_loading", "The model is being loaded.", retry_after=RETRY_WHILE_LOADING)
 
     def engine_if_loaded(self) -> Engine | None:
         """The engine, or None while there is none."""
-        return self._engine
+        return self._serving.engine if self._serving else None
 
-    def stop(self) -> None:
-        """Stop the engine; answers that run end with what they have."""
-        if self._engine is not None:
-            self._engine.stop()
+    def stop(self, *, grace_seconds: float = 0.0) -> None:
+        """End the answers that run, after `grace_seconds` at most, and give the model's memory back."""
+        if self._serving is not None:
+            self._serving.engine.stop(grace_seconds=grace_seconds)
+            self._serving.backend.close()
 
     def _run(self) -> None:
         try:
-            engine = self._load()
-            engine.start()
+            serving = self._load()
+            serving.engine.start()
         except Exception as error:
+            # A bad model must leave the process able to say so.
             logger.error("model failed to load", extra={"model": self.model_id}, exc_info=error)
             self.error = f"{error.__class__.__name__}: {error}"
             self.status = ModelStatus.ERROR
             return
-        self._engine = engine
+        self._serving = serving
         self.status = ModelStatus.LOADED
         logger.info("model loaded", extra={"model": self.model_id})

@@ -10,8 +10,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
+
+from werkzeug.datastructures import Headers
 
 _KEY = re.compile(r"cdt-(?P<prefix>[0-9a-f]{12})-[A-Za-z0-9_-]{43}")
 
@@ -48,7 +49,7 @@ def proves(key: str, digest: str) -> bool:
     return hmac.compare_digest(digest_of(key), digest)
 
 
-def key_from_headers(headers: Mapping[str, str]) -> str | None:
+def key_from_headers(headers: Headers) -> str | None:
     """The key in `X-API-Key` or `Authorization: Bearer` (RFC 6750, section 2.1), or None."""
     key = headers.get("X-API-Key", "").strip()
     if key:

@@ -20,7 +20,7 @@ from pathlib import Path
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SECRETS = re.compile(r"\bcdt-[A-Za-z0-9_-]{8,}|(?i:bearer)\s+\S+")
+_SECRETS = re.compile(r'\bcdt-[A-Za-z0-9_-]{8,}|(?i:bearer)\s+[^\s"]+')
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 KEEP_DAYS = 30
 

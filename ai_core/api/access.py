@@ -22,12 +22,12 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 PUBLIC_ENDPOINTS = frozenset(
     {
-        "static",
         "health.alive",
         "health.ready",
         "pages.chat",
         "pages.docs",
         "pages.docs_asset",
+        "pages.asset",
         "api-docs.openapi_json",
     }
 )

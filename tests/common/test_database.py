@@ -1,0 +1,55 @@
+"""Migrations run once, even when two processes start together, and a failed one leaves nothing behind."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import peewee
+import pytest
+
+from common.database import DatabaseUrlError, Migration, connection, migrate, open_database
+
+
+def test_a_migration_runs_once(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+    runs: list[str] = []
+    steps = [Migration("one", lambda _: runs.append("one")), Migration("two", lambda _: runs.append("two"))]
+    assert migrate(database, "x", steps) == ["one", "two"]
+    assert migrate(database, "x", steps) == []
+    assert runs == ["one", "two"]
+
+
+def test_processes_that_start_together_run_it_once_between_them(tmp_path: Path) -> None:
+    runs: list[int] = []
+
+    def start() -> None:
+        database = open_database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+        migrate(database, "x", [Migration("one", lambda _: runs.append(1))])
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert runs == [1]
+
+
+def test_a_failed_migration_is_undone_and_tried_again(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+
+    def fail(database: peewee.Database) -> None:
+        database.execute_sql("CREATE TABLE half (id INTEGER)")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError):
+        migrate(database, "x", [Migration("one", fail)])
+    with connection(database):
+        assert "half" not in database.get_tables()
+    assert migrate(database, "x", [Migration("one", lambda _: None)]) == ["one"]
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "mysql://h/d", "/tmp/x.db"])
+def test_an_address_that_we_cannot_use_is_refused_by_the_variable(url: str) -> None:
+    with pytest.raises(DatabaseUrlError, match="^DATABASE_URL: "):
+        open_database(url)
