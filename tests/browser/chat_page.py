@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -38,6 +39,9 @@ class ChatPage:
     def type(self, keys: str) -> None:
         ActionChains(self.driver).send_keys(keys).perform()
 
+    def new_line(self) -> None:
+        ActionChains(self.driver).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
+
     def find(self, selector: str) -> WebElement:
         return self.wait(lambda: next(iter(self.visible(selector)), None))
 
@@ -48,7 +52,7 @@ class ChatPage:
         return [element for element in self.all(selector) if element.is_displayed()]
 
     def texts(self, selector: str) -> list[str]:
-        return [element.text for element in self.visible(selector)]
+        return [_plain(element.text) for element in self.visible(selector)]
 
     def attribute(self, selector: str, name: str) -> str | None:
         value: str | None = self.find(selector).get_dom_attribute(name)
@@ -75,4 +79,13 @@ class ChatPage:
 
     def wait(self, condition: Callable[[], T | None]) -> T:
         """The first true value of `condition`; TimeoutException after PATIENCE seconds."""
-        return WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05).until(lambda _: condition())
+        redrawn = (StaleElementReferenceException,)  # each token redraws the answer
+        waiting = WebDriverWait(self.driver, PATIENCE, poll_frequency=0.05, ignored_exceptions=redrawn)
+        value = waiting.until(lambda _: condition())
+        assert value is not None
+        return value
+
+
+def _plain(text: str) -> str:
+    """Without the no-break spaces of French typography, which tests need not spell."""
+    return text.replace("\u00a0", " ").replace("\u202f", " ")

@@ -71,17 +71,22 @@ def hosts_asked(driver: Chrome) -> set[str]:
 def complaints(driver: Chrome) -> list[str]:
     """Errors and warnings in the console since the last call, CSP violations among them.
 
-    Left out is the line that Chromium writes for every response of 400 and above: tests cause those on purpose.
+    Left out is the line that Chromium writes for every question that fails: tests cause those on purpose.
     """
-    entries = driver.get_log("browser")
-    serious = [entry for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
-    return [
-        entry["message"] for entry in serious if "Failed to load resource: the server responded" not in entry["message"]
-    ]
+    entries = driver.get_log("browser")  # type: ignore[no-untyped-call]
+    messages = [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
+    return [message for message in messages if "/api/v1/chat - Failed to load resource" not in message]
+
+
+def go_offline(driver: Chrome, offline: bool) -> None:
+    """Cut the browser's network, or give it back."""
+    conditions = {"offline": offline, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    driver.execute_cdp_cmd("Network.enable", {})
+    driver.execute_cdp_cmd("Network.emulateNetworkConditions", conditions)
 
 
 def _requests(driver: Chrome) -> Iterable[str]:
-    for entry in driver.get_log("performance"):
+    for entry in driver.get_log("performance"):  # type: ignore[no-untyped-call]
         message = json.loads(entry["message"])["message"]
         if message["method"] == "Network.requestWillBeSent":
             yield message["params"]["request"]["url"]

@@ -7,6 +7,7 @@ import { text } from "./texts.js";
 const BULLET = /^\s*[-*•–]\s+/;
 const NUMBERED = /^\s*\d{1,3}[.)]\s+/;
 const HEADING = /^\s*#{1,6}\s+/;
+const SPACED_MARK = / (?=[?!:;»])|(?<=«) /g; // French sets these off with a space, which must not break the line
 const BOLD = /\*\*([^*\n]+)\*\*/g;
 
 /**
@@ -26,7 +27,7 @@ export function answerBlocks(content, links, statuses) {
 function groups(content) {
   const result = [];
   let open = null;
-  for (const line of content.split("\n")) {
+  for (const line of content.replace(SPACED_MARK, "\u00a0").split("\n")) {
     if (line.trim() === "") {
       if (open?.kind === "p") open = null;
       continue;
@@ -72,7 +73,7 @@ function citation(words, number, links, statuses) {
     return element("span", { class: "citation citation-unknown" }, element("s", {}, words), ` ⚠ ${text("citation_unknown")}`);
   }
   if (status === "exists") {
-    return element("span", { class: "citation citation-exists" }, words, ` (${text("citation_exists")})`);
+    return element("span", { class: "citation citation-exists" }, element("span", { class: "citation-number" }, words), ` (${text("citation_exists")})`);
   }
   const address = safeLink(links.get(number));
   if (address === null) return words;

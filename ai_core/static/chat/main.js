@@ -26,7 +26,8 @@ if (matchMedia("(pointer: fine)").matches) composer.focus();
 find("open-key").addEventListener("click", () => keyDialog.ask());
 find("new-conversation").addEventListener("click", startAnew);
 for (const example of document.querySelectorAll(".example")) {
-  example.addEventListener("click", () => send(example.textContent.trim()));
+  // The no-break spaces of French typography are for the eye only.
+  example.addEventListener("click", () => send(example.textContent.trim().replace(/\s/g, " ")));
 }
 addEventListener("keydown", (event) => {
   if (event.key === "Escape" && !keyDialog.isOpen) stop();
