@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import peewee
 from flask import Flask, Response, g, request
-from flask_smorest import Api
 from prometheus_client import CollectorRegistry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ai_core.api.access import Limits, guard
 from ai_core.api.answers import answers_blueprint
+from ai_core.api.blueprint import Api
 from ai_core.api.health import EngineCollector, health_blueprint, metrics_blueprint
 from ai_core.api.key_admin import key_admin_blueprint
 from ai_core.api.openapi import OPENAPI_CONFIG

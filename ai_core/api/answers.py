@@ -9,11 +9,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from flask import Response
-from flask_smorest import Blueprint
 
 from ai_core.answer import Answer, Question
 from ai_core.api import examples, sse
 from ai_core.api.access import SECURITY, Limits, requires
+from ai_core.api.blueprint import Blueprint
 from ai_core.api.client import ClientConnection
 from ai_core.api.documented import KEYED, WITH_BODY, errors
 from ai_core.api.schemas import AnswerSchema, ChatSchema, GenerateSchema

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask_smorest import Blueprint
-
+from ai_core.api.blueprint import Blueprint
 from ai_core.api.schemas import ErrorSchema
 
 DESCRIPTIONS = {

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from flask import Response, jsonify
-from flask_smorest import Blueprint
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ai_core.api.access import SECURITY, requires
+from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, errors
 from ai_core.api.schemas import HealthSchema, ReadinessSchema
 from ai_core.loaded_model import LoadedModel

@@ -7,10 +7,10 @@ from datetime import timezone
 from typing import Any
 
 from flask import request
-from flask_smorest import Blueprint
 
 from ai_core.api import examples
 from ai_core.api.access import SECURITY, current_key, requires
+from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, WITH_BODY, errors
 from ai_core.api.schemas import KeyListSchema, KeyWithTextSchema, NewKeySchema
 from ai_core.keys import KeyRecord, create_key, list_keys, revoke_key, rotate_key

@@ -1,0 +1,25 @@
+"""Fixtures that several packages of tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from tests.fakes import Core, build_core
+
+
+@pytest.fixture
+def core(tmp_path: Path) -> Iterator[Core]:
+    """The AI core around a scripted model, without the Code du travail."""
+    built = build_core(tmp_path)
+    yield built
+    built.parts.model.stop()
+
+
+@pytest.fixture
+def app(core: Core) -> Flask:
+    """The application of `core`."""
+    return core.app

@@ -1,0 +1,76 @@
+"""A small Code of our own invention and the AI core around a scripted model: no weights, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from flask import Flask
+
+from ai_core.app import Parts, create_app
+from ai_core.assistant import Assistant
+from ai_core.engine.backends.scripted import ScriptedBackend
+from ai_core.engine.engine import Engine
+from ai_core.keys import create_key
+from ai_core.knowledge.current import CurrentKnowledge
+from ai_core.loaded_model import LoadedModel, Serving
+from ai_core.prompts import SYSTEM_PROMPT
+from ai_core.settings import Settings
+from ai_core.storage import open_storage
+from common.database import connection
+
+
+@dataclass
+class Core:
+    """The application with handles on what stands behind it."""
+
+    app: Flask
+    parts: Parts
+    backend: ScriptedBackend
+    settings: Settings
+
+    def key(self, *scopes: str) -> str:
+        """A new key with these scopes."""
+        with connection(self.parts.database):
+            return create_key("test", scopes or ("chat",))[1]
+
+    def headers(self, *scopes: str) -> dict[str, str]:
+        """The header that carries a new key."""
+        return {"X-API-Key": self.key(*scopes)}
+
+    def prompt_bytes(self) -> bytes:
+        """Everything that the model was given to read, in order."""
+        tokens = (token for chunks in self.backend.batches for chunk in chunks for token in chunk.tokens)
+        return bytes(token for token in tokens if token < 256)
+
+
+def build_core(
+    data_dir: Path,
+    answer: str | Callable[[str], str] = "Bonjour.",
+    *,
+    slots: int = 4,
+    step_seconds: float = 0.0,
+    context_length: int = 4096,
+    started: bool = True,
+    **variables: str,
+) -> Core:
+    """The AI core over `data_dir`; `variables` are settings in capitals."""
+    settings = Settings.from_environment({"DATA_DIR": str(data_dir), **variables})
+    database = open_storage(settings.database_url)
+    backend = ScriptedBackend(answer, slots=slots, step_seconds=step_seconds, context_length=context_length)
+    engine = Engine(backend, max_waiting=settings.max_waiting_requests)
+    model = LoadedModel("scripted", lambda: Serving(backend, engine))
+    knowledge = CurrentKnowledge(database, settings.data_dir)
+    assistant = Assistant(
+        model,
+        knowledge,
+        system_prompt=SYSTEM_PROMPT,
+        articles=settings.grounding_articles,
+        request_timeout=settings.request_timeout,
+    )
+    if started:
+        model.start()
+        assert model.wait(10)
+    parts = Parts(database, model, knowledge, assistant)
+    return Core(create_app(settings, parts), parts, backend, settings)
