@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from selenium.webdriver import Keys
 
-from common.errors import ServiceError
+from common.errors import InvalidFields, ServiceError
 from tests.browser import chromium
 from tests.browser.chat_page import ChatPage
 from tests.browser.scripted_server import KEY, Script, ScriptedServer
@@ -63,6 +63,12 @@ def test_a_busy_server_is_named_as_such(page: ChatPage, server: ScriptedServer) 
     page.open(KEY).ask_and_wait()
     assert "Réessayez dans 30 s" in page.texts(".banner-danger")[0]
     assert "très demandé" in page.texts(".banner-danger")[0]
+
+
+def test_a_question_that_is_too_long_says_what_to_do(page: ChatPage, server: ScriptedServer) -> None:
+    server.reset(Script(error=InvalidFields({"message": ["Longer than maximum length 20000."]})))
+    page.open(KEY).ask_and_wait()
+    assert "trop longue" in page.texts(".banner-danger")[0]
 
 
 def test_an_error_on_the_way_keeps_what_came(page: ChatPage, server: ScriptedServer) -> None:

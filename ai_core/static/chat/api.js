@@ -73,11 +73,16 @@ async function errorBody(response) {
 
 function failure(body, response) {
   const status = Number(body.status) || response.status;
-  return new AskError(kindOf(status), {
+  return new AskError(isTooLong(body) ? "too_long" : kindOf(status), {
     status,
     requestId: body.request_id || response.headers.get("X-Request-ID"),
     retryAfter: seconds(body.retry_after ?? response.headers.get("Retry-After")),
   });
+}
+
+/** Whether the fields that the server refused are texts of ours beyond a limit. */
+function isTooLong({ status, errors = {} }) {
+  return status === 422 && /\blong/i.test(JSON.stringify([errors.message, errors.context]));
 }
 
 function kindOf(status) {

@@ -6,13 +6,13 @@ import { text } from "./texts.js";
 
 const SHOWN = 4; // the others wait behind a fold
 
-/** A section of cards for `sources` ([{number, title, url, excerpt}]); those whose number is in `cited` say so. */
+/** Cards for `sources` ([{number, title, url, excerpt}]) under a heading; those whose number is in `cited` say so. */
 export function sourcesSection(sources, cited) {
   const cards = sources.map((source) => card(source, cited.has(source.number)));
   const rest = cards.slice(SHOWN);
   return element(
-    "section",
-    { class: "sources", "aria-label": text("sources") },
+    "div",
+    { class: "sources" },
     element("h3", { class: "section-title" }, text("sources")),
     element("ul", { class: "cards" }, cards.slice(0, SHOWN)),
     rest.length > 0 && element("details", { class: "more" }, element("summary", {}, moreLabel(rest.length)), element("ul", { class: "cards" }, rest)),
