@@ -107,26 +107,19 @@ class Scheduler:
         for sequence in list(self.waiting):
             if not self._free_slots or not self._admitting:
                 return
-            prefix = self._shared_prefix(sequence)
+            prefix = self.prefixes.find(sequence.shared_tokens)
             if prefix is not None and not prefix.ready:
                 continue  # another request is computing it: cheaper to wait a step or two than to compute it again
             if not self._make_room(sequence, prefix, plan):
                 return
             self._start(sequence, prefix, plan)
 
-    def _shared_prefix(self, sequence: SequenceState) -> Prefix | None:
-        return self.prefixes.find(sequence.shared_tokens) if self._shares(sequence) else None
-
-    def _shares(self, sequence: SequenceState) -> bool:
-        return self._limits.pinned > 0 and sequence.request.shared_prefix > 0
-
     def _make_room(self, sequence: SequenceState, prefix: Prefix | None, plan: Plan) -> bool:
         """Whether the cells that `sequence` may need are free, at the price of idle prefixes other than its own."""
         if prefix is not None:
             self.prefixes.use(prefix)
-        needed = sequence.max_length - _reusable(sequence, prefix)
-        missing = needed - self._free_cells()
-        if missing > self.prefixes.idle_cells:
+        needed = sequence.max_length - _reusable(prefix)
+        if needed > self._free_cells() + self.prefixes.idle_cells:
             if prefix is not None:
                 self.prefixes.release(prefix)
             return False
@@ -144,9 +137,8 @@ class Scheduler:
             plan.evicted.append(sequence)
 
     def _start(self, sequence: SequenceState, prefix: Prefix | None, plan: Plan) -> None:
-        reusable = _reusable(sequence, prefix)
         sequence.prefix = prefix or self._begin_prefix(sequence, plan)
-        sequence.reused = sequence.computed = sequence.shared_cells = reusable
+        sequence.reused = sequence.computed = sequence.shared_cells = _reusable(prefix)
         sequence.slot = self._free_slots.pop()
         sequence.state = State.RUNNING
         self.waiting.remove(sequence)
@@ -154,7 +146,7 @@ class Scheduler:
         plan.started.append(sequence)
 
     def _begin_prefix(self, sequence: SequenceState, plan: Plan) -> Prefix | None:
-        if not self._shares(sequence):
+        if not self._limits.pinned or not sequence.shared_tokens:
             return None
         if not self.prefixes.has_free_sequence():
             self._evict(plan)
@@ -176,9 +168,9 @@ class Scheduler:
             room -= len(chunk.tokens)
 
 
-def _reusable(sequence: SequenceState, prefix: Prefix | None) -> int:
-    """Tokens that `prefix` spares; the last one is always computed, since the next is chosen from it."""
-    return min(len(prefix.tokens), len(sequence.tokens) - 1) if prefix is not None else 0
+def _reusable(prefix: Prefix | None) -> int:
+    """Tokens that `prefix` spares."""
+    return len(prefix.tokens) if prefix is not None else 0
 
 
 def _next_chunk(sequence: SequenceState, room: int) -> Chunk:

@@ -47,7 +47,8 @@ class SequenceState:
 
     @property
     def shared_tokens(self) -> tuple[int, ...]:
-        return self.request.prompt[: self.request.shared_prefix]
+        """What may be shared, but the prompt's last token: the next one is chosen from its computation."""
+        return self.request.prompt[: min(self.request.shared_prefix, len(self.request.prompt) - 1)]
 
     @property
     def own_cells(self) -> int:

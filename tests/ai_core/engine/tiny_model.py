@@ -13,7 +13,7 @@ VOCABULARY = BYTES + 8  # special tokens last; a multiple of eight
 LAYERS, WIDTH, HEADS, KV_HEADS, INNER, CONTEXT = 2, 64, 4, 2, 128, 2048
 
 
-def write_tiny_model(path: Path, *, end_token: int = IM_END, seed: int = 7) -> Path:
+def write_tiny_model(path: Path, *, end_token: int = IM_END, seed: int = 5) -> Path:
     """`end_token` ends an answer. The default one never comes: its logit is 0, far below the best."""
     writer = gguf.GGUFWriter(path, "llama")
     _write_header(writer, end_token)
@@ -60,12 +60,13 @@ def _byte_letters() -> list[str]:
 
 def _weights(random: np.random.Generator) -> dict[str, np.ndarray]:
     def matrix(rows: int, columns: int) -> np.ndarray:
-        return random.normal(0, 1 / np.sqrt(columns), (rows, columns))
+        return random.normal(0, 1.5 / np.sqrt(columns), (rows, columns))
 
     output = 3 * matrix(VOCABULARY, WIDTH)
-    output[BYTES:] = 0  # special tokens never come
+    unprinted = [*range(ord(" ")), *range(ord("~") + 1, VOCABULARY)]
+    output[unprinted] = 0  # never the best of so many: answers are ASCII, which tests can turn back into tokens
     weights = {
-        "token_embd.weight": matrix(VOCABULARY, WIDTH) * 8,
+        "token_embd.weight": matrix(VOCABULARY, WIDTH),
         "output_norm.weight": np.ones(WIDTH),
         "output.weight": output,
     }
