@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from ai_core.engine.backends.base import Backend, Chunk, OutOfCells
+from ai_core.engine.backends.base import Backend, OutOfCells
 from ai_core.engine.errors import EngineBusy, EngineStopped, InvalidRequest, PromptTooLong
 from ai_core.engine.request import FinishReason, GenerationRequest, Priority
 from ai_core.engine.scheduler import Plan, Scheduler, rank
@@ -39,7 +39,7 @@ class Engine:
         self._meter = Meter()
         self._condition = threading.Condition()
         self._inbox: list[SequenceState] = []
-        self._outstanding: Counter[Priority] = Counter()
+        self._outstanding = Counter(dict.fromkeys(Priority, 0))  # never changes size: read without the lock
         self._stop_at: float | None = None
         self._stop_reason = FinishReason.MODEL_UNLOADED
         self._last_progress = clock()
@@ -137,7 +137,7 @@ class Engine:
                     time.sleep(0.01)  # every request at hand ended, or none can start: never spin
             except Exception:
                 logger.exception("engine step failed")
-                self._end_all(FinishReason.ERROR, COMPUTATION_FAILED)
+                self._start_over()
         self._end_all(self._stop_reason)
 
     def _wait_for_work(self) -> bool:
@@ -186,34 +186,34 @@ class Engine:
 
     def _post_process(self, plan: Plan, tokens: list[int | None]) -> None:
         for (sequence, chunk), token in zip(plan.batch, tokens, strict=False):
-            try:
-                self._advance(sequence, chunk, token)
-            except Exception:
-                logger.exception("request failed")
-                self._end(sequence, FinishReason.ERROR, COMPUTATION_FAILED)
+            prefix = self._scheduler.advance(sequence, len(chunk.tokens))
+            if prefix is not None:
+                self._backend.copy(sequence.slot, prefix.sequence, len(prefix.tokens))
+            if token is not None:
+                self._take_token(sequence, token)
 
-    def _advance(self, sequence: SequenceState, chunk: Chunk, token: int | None) -> None:
-        prefix = self._scheduler.advance(sequence, len(chunk.tokens))
-        if prefix is not None:
-            self._backend.copy(sequence.slot, prefix.sequence, len(prefix.tokens))
-        if token is None:
-            return
-        ended = self._backend.is_end(token)
-        reason = FinishReason.STOP if ended else sequence.append(token, self._backend.piece(token))
-        if reason is not None:
-            self._end(sequence, reason)
+    def _take_token(self, sequence: SequenceState, token: int) -> None:
+        try:
+            ended = self._backend.is_end(token)
+            reason = FinishReason.STOP if ended else sequence.append(token, self._backend.piece(token))
+        except Exception:
+            logger.exception("request failed")
+            self._end(sequence, FinishReason.ERROR, COMPUTATION_FAILED)
+        else:
+            if reason is not None:
+                self._end(sequence, reason)
 
     def _end(self, sequence: SequenceState, reason: FinishReason, error: str | None = None) -> None:
         """Every request leaves through here, once."""
         slot = self._scheduler.release(sequence)
-        if slot is not None:
-            self._backend.drop(slot)
         with self._condition:
             self._outstanding[sequence.request.priority] -= 1
         if sequence.started is not None:
             seconds = self._clock() - sequence.started
             self._meter.count(len(sequence.request.prompt), sequence.generated, sequence.reused, seconds)
         sequence.finish(reason, error)
+        if slot is not None:
+            self._backend.drop(slot)
 
     def _end_all(self, reason: FinishReason, error: str | None = None) -> None:
         self._take_in()
@@ -228,6 +228,12 @@ class Engine:
             self._end(sequence, FinishReason.ERROR, COMPUTATION_FAILED)
         for sequence in list(self._scheduler.running):
             self._scheduler.preempt(sequence)
+        self._scheduler.forget_prefixes()
+        self._backend.clear()
+
+    def _start_over(self) -> None:
+        """Something unforeseen: end every request, forget what memory may hold, be ready for the next."""
+        self._end_all(FinishReason.ERROR, COMPUTATION_FAILED)
         self._scheduler.forget_prefixes()
         self._backend.clear()
 
