@@ -55,6 +55,7 @@ def page(browser: Chrome, server: ScriptedServer) -> Iterator[ChatPage]:
     chromium.resize(browser, chromium.DESKTOP)
     chromium.complaints(browser)
     chromium.hosts_asked(browser)
-    yield ChatPage(browser, server.url)
+    chat = ChatPage(browser, server.url)
+    yield chat
     assert chromium.complaints(browser) == []
-    assert chromium.hosts_asked(browser) <= {urlsplit(server.url).netloc}
+    assert chromium.hosts_asked(browser) <= {urlsplit(chat.url).netloc}

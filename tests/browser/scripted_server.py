@@ -76,7 +76,7 @@ class ScriptedServer:
         self.scripts = [Script()]
         self.questions: list[dict[str, Any]] = []
         self.client_left = threading.Event()
-        self._server = make_server("127.0.0.1", 0, self._app(), threaded=True, request_handler=_Quiet)
+        self._server = make_server("127.0.0.1", 0, self._app(), threaded=True, request_handler=QuietHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -175,7 +175,7 @@ def _pieces(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
             yield chunk[start : start + size]
 
 
-class _Quiet(WSGIRequestHandler):
+class QuietHandler(WSGIRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log(self, type: str, message: str, *args: Any) -> None:
