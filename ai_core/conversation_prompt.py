@@ -52,7 +52,8 @@ class ConversationPrompt:
         fixed = len(_tokens(model, _messages(system, (), bare))[0])
         if fixed > limit:
             raise QuestionTooLong(count(question), max(0, limit - fixed + count(question)))
-        content, used = question, ()
+        content = question
+        used: tuple[SearchHit, ...] = ()
         if hits is not None:
             share = ARTICLES_SHARE if history else 1.0
             articles, taken = fit_articles(hits, int((limit - fixed) * share), count)

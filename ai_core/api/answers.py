@@ -24,21 +24,21 @@ from common.errors import InvalidFields, ServiceError, error_body
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status: nobody reads it, the log does
 _REPLY_MARKS = re.compile(r"^(?:\s*(?:re|ref|tr|fw|fwd)\s*:\s*)+", re.IGNORECASE)
-_STREAM_DOC = {
-    "responses": {"200": {"content": {sse.MIME_TYPE: {"schema": {"type": "string"}}}}},
-    "security": SECURITY,
-}
 
 
 def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: int) -> Blueprint:
     """The routes, bound to `assistant`. A text longer than `max_prompt_length` characters is refused."""
     blueprint = Blueprint("answers", __name__, url_prefix="/api/v1", description="Questions and answers")
+    as_events = blueprint.alt_response(
+        200, schema={"type": "string"}, content_type=sse.MIME_TYPE, description="With `stream`: events", success=True
+    )
     answer_errors = errors(blueprint, *KEYED, *WITH_BODY, 404, 503)
 
     @blueprint.route("/chat", methods=["POST"])
     @requires("chat")
     @answer_errors
-    @blueprint.doc(**_STREAM_DOC)
+    @blueprint.doc(security=SECURITY)
+    @as_events
     @blueprint.arguments(ChatSchema, example=examples.CHAT)
     @blueprint.response(200, AnswerSchema, example=examples.ANSWER, description="The answer, or a stream of events")
     def chat(body: dict[str, Any]) -> Response | dict[str, Any]:
@@ -62,7 +62,8 @@ def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: i
     @blueprint.route("/generate", methods=["POST"])
     @requires("chat")
     @answer_errors
-    @blueprint.doc(**_STREAM_DOC)
+    @blueprint.doc(security=SECURITY)
+    @as_events
     @blueprint.arguments(GenerateSchema, example=examples.GENERATE)
     @blueprint.response(200, AnswerSchema, example=examples.ANSWER, description="The answer, or a stream of events")
     def generate(body: dict[str, Any]) -> Response | dict[str, Any]:

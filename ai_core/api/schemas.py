@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
@@ -33,6 +34,13 @@ class Text(fields.String):
         if self.required and not text.strip():
             raise ValidationError("Must not be empty.")
         return text
+
+
+class UtcDateTime(fields.NaiveDateTime):
+    """A time that we keep in UTC without a zone, written with its zone."""
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else value.replace(tzinfo=timezone.utc).isoformat()
 
 
 class Strict(Schema):
@@ -210,10 +218,10 @@ class KeySchema(Schema):
     scopes = fields.List(fields.String(), required=True)
     rate_limit_per_minute = fields.Integer(allow_none=True, required=True)
     allowed_networks = fields.List(fields.String(), required=True)
-    created_at = fields.NaiveDateTime(required=True)
-    expires_at = fields.NaiveDateTime(allow_none=True, required=True)
-    last_used_at = fields.NaiveDateTime(allow_none=True, required=True)
-    revoked_at = fields.NaiveDateTime(allow_none=True, required=True)
+    created_at = UtcDateTime(required=True)
+    expires_at = UtcDateTime(allow_none=True, required=True)
+    last_used_at = UtcDateTime(allow_none=True, required=True)
+    revoked_at = UtcDateTime(allow_none=True, required=True)
 
 
 class KeyWithTextSchema(KeySchema):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from werkzeug.test import TestResponse
 
+from ai_core.api.access import PUBLIC_ENDPOINTS
 from ai_core.keys import create_key, revoke_key
 from ai_core.storage import ApiKey, AuditEntry, utc_now
 from common.auth import make_key
@@ -179,3 +180,12 @@ def test_a_bad_key_request_names_its_field(core: Core, field: str, value: object
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/docs", "/openapi.json", "/"])
 def test_the_public_routes_need_no_key(core: Core, path: str) -> None:
     assert core.app.test_client().get(path).status_code == 200
+
+
+def test_no_route_but_the_public_ones_answers_without_a_key(core: Core) -> None:
+    client = core.app.test_client()
+    for rule in core.app.url_map.iter_rules():
+        if rule.endpoint not in PUBLIC_ENDPOINTS:
+            path = rule.rule.replace("<int(max=2147483647):key_id>", "1")
+            method = next(iter((rule.methods or set()) - {"HEAD", "OPTIONS"}))
+            assert client.open(path, method=method).status_code == 401, path

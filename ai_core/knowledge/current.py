@@ -1,0 +1,54 @@
+"""The revision of the Code du travail that this process answers from; a newer one is taken up without a restart."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+import peewee
+
+from ai_core.knowledge.base import KnowledgeBase, KnowledgeMissing
+from ai_core.storage import KnowledgeRevision
+from common.database import connection
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 10.0  # seconds between looks at which revision is active
+
+
+class CurrentKnowledge:
+    """Hands out the active KnowledgeBase. Whoever holds an older one may go on using it."""
+
+    def __init__(self, database: peewee.Database, data_dir: Path) -> None:
+        self._database = database
+        self._data_dir = data_dir
+        self._base: KnowledgeBase | None = None
+        self._lock = threading.Lock()
+        self._next_look = 0.0
+
+    def get(self) -> KnowledgeBase | None:
+        """The active revision, or None when the Code has not been imported."""
+        if time.monotonic() >= self._next_look and self._lock.acquire(blocking=self._base is None):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return self._base
+
+    def _look(self) -> None:
+        if time.monotonic() < self._next_look:
+            return
+        try:
+            with connection(self._database):
+                active = KnowledgeRevision.get_or_none(KnowledgeRevision.active == True)  # noqa: E712 - an SQL expression
+                if active is not None and (self._base is None or self._base.revision != active.revision):
+                    self._base = KnowledgeBase.load(self._database, self._data_dir)
+                    logger.info("knowledge loaded", extra={"revision": self._base.revision})
+        except KnowledgeMissing:
+            logger.warning("knowledge missing", exc_info=True)
+        except peewee.PeeweeException:
+            # The database may be away for a while: the revision in memory goes on serving.
+            logger.warning("knowledge revision could not be read", exc_info=True)
+        self._next_look = time.monotonic() + LOOK_EVERY
