@@ -187,11 +187,6 @@ def test_a_prompt_without_tokens_or_with_unknown_ones_is_refused(prompt: list[in
         Engine(ScriptedBackend()).submit(GenerationRequest(prompt, sampling=SamplingParameters()))
 
 
-def test_a_shared_prefix_longer_than_the_prompt_is_refused() -> None:
-    with pytest.raises(ValueError, match="shared_prefix"):
-        request("abc", shared=4)
-
-
 def test_stop_ends_running_and_waiting_requests_with_the_reason_and_takes_no_more() -> None:
     backend = ScriptedBackend("a" * 5000, slots=1, step_seconds=0.001)
     engine = Engine(backend)

@@ -15,7 +15,7 @@ from ai_core.engine.backends.base import BackendError, Chunk, DecodeFailed, Limi
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
 from ai_core.engine.backends.llama_cpp.sampler import LlamaSampler
-from ai_core.engine.backends.llama_cpp.threads import physical_cores
+from ai_core.engine.backends.llama_cpp.threads import default_threads
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
 from ai_core.engine.sampling import SamplingParameters
 
@@ -29,7 +29,7 @@ CELLS_PER_SLOT = 2048
 
 class LlamaCppBackend:
     """`context_length` is the longest prompt with its answer (the model's own, at most 8192, by default); `cells` the
-    tokens that all sequences hold together; `threads` defaults to the physical cores. Raises BackendError."""
+    tokens that all sequences hold together; for `threads` see default_threads. Raises BackendError."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class LlamaCppBackend:
         context_length = min(context_length or DEFAULT_CONTEXT, trained)
         cells = cells or min(slots * context_length, max(context_length, slots * CELLS_PER_SLOT))
         pinned = PINNED_PREFIXES if shares_prefixes(self._model) else 0
-        self._context = self._new_context(slots, pinned, cells, threads or physical_cores())
+        threads = threads or default_threads(self._library.llama_model_size(self._model))
+        self._context = self._new_context(slots, pinned, cells, threads)
         self._memory = self._library.llama_get_memory(self._context)
         self._vocabulary = Vocabulary(self._model)
         self._batch = self._library.llama_batch_init(BATCH_TOKENS, 0, 1)

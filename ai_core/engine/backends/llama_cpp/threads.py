@@ -1,4 +1,9 @@
-"""How many threads compute best: one for each physical core that this process may use."""
+"""How many threads compute best: one for each physical core that this process may use, but one for a small model.
+
+llama.cpp's threads meet after every operation and spin meanwhile. Where an operation takes microseconds, and the cores
+have other work too, they wait longer than they compute: with a model of 14 MB and 16 answers on 2 busy cores, two
+threads made 400 tokens a second and one 1,700.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,14 @@ import os
 from pathlib import Path
 
 _TOPOLOGY = Path("/sys/devices/system/cpu")
+
+
+SMALL_MODEL_BYTES = 64 * 2**20
+
+
+def default_threads(model_bytes: int) -> int:
+    """For a model whose weights take `model_bytes`."""
+    return 1 if model_bytes < SMALL_MODEL_BYTES else physical_cores()
 
 
 def physical_cores(topology: Path = _TOPOLOGY) -> int:

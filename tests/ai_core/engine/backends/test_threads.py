@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_core.engine.backends.llama_cpp.threads import physical_cores
+from ai_core.engine.backends.llama_cpp.threads import SMALL_MODEL_BYTES, default_threads, physical_cores
 
 
 def write_cpu(root: Path, number: int, package: int, core: int) -> None:
@@ -32,3 +32,8 @@ def test_only_allowed_cpus_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_without_topology_every_allowed_cpu_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2})
     assert physical_cores(tmp_path) == 3
+
+
+def test_a_small_model_gets_one_thread_and_a_larger_one_the_cores() -> None:
+    assert default_threads(SMALL_MODEL_BYTES - 1) == 1
+    assert default_threads(SMALL_MODEL_BYTES) == physical_cores()
