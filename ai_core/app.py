@@ -87,7 +87,10 @@ def _identify_requests(app: Flask) -> None:
     def end(response: Response) -> Response:
         response.headers["X-Request-ID"] = current_request_id()
         # The route, not the path, and no query: both may hold what a person wrote.
-        logger.info(
+        # Probes come every few seconds and say nothing new.
+        level = logging.DEBUG if (request.endpoint or "").startswith(("health.", "metrics.")) else logging.INFO
+        logger.log(
+            level,
             "request",
             extra={
                 "method": request.method,

@@ -77,8 +77,8 @@ class LoadedModel:
             serving.engine.start()
         except Exception as error:
             # A bad model must leave the process able to say so.
-            logger.error("model failed to load", extra={"model": self.model_id}, exc_info=error)
             self.error = f"{error.__class__.__name__}: {error}"
+            logger.error("model failed to load", extra={"model": self.model_id, "reason": self.error}, exc_info=error)
             self.status = ModelStatus.ERROR
             return
         self._serving = serving
