@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -116,6 +118,18 @@ def test_a_reader_that_goes_away_cancels_its_request() -> None:
     events.close()  # type: ignore[attr-defined]
     finish(engine, most=3)
     assert engine.stats().slots_busy == 0
+
+
+def test_nothing_of_a_finished_request_stays_in_the_engine() -> None:
+    engine = Engine(ScriptedBackend("a" * 50))
+    finished, left = request("système ?", shared=8), request()
+    engine.submit(left)
+    run(engine, finished)
+    left.cancel()
+    references = [weakref.ref(finished), weakref.ref(left)]
+    del finished, left
+    gc.collect()
+    assert [reference() for reference in references] == [None, None]
 
 
 def test_a_deadline_ends_the_answer_with_what_there_is() -> None:

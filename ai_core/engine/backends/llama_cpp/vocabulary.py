@@ -17,25 +17,22 @@ class Vocabulary:
         self.eos = self._name(self._library.llama_vocab_eos(self._vocabulary))
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
+        """Lone surrogates become question marks. A negative count from llama.cpp is the room that was missing."""
         data = text.encode("utf-8", "replace")
-        capacity = len(data) + 2
-        tokens = (ctypes.c_int32 * capacity)()
-        count = self._library.llama_tokenize(self._vocabulary, data, len(data), tokens, capacity, False, special)
-        if count < 0:
-            capacity = -count
-            tokens = (ctypes.c_int32 * capacity)()
-            count = self._library.llama_tokenize(self._vocabulary, data, len(data), tokens, capacity, False, special)
+        room, count = len(data) + 2, -1
+        while count < 0:
+            tokens = (ctypes.c_int32 * room)()
+            count = self._library.llama_tokenize(self._vocabulary, data, len(data), tokens, room, False, special)
+            room = -count
         return list(tokens[:count])
 
     def piece(self, token: int) -> bytes:
         """The bytes of `token`; empty for control tokens."""
-        size = 64
-        buffer = ctypes.create_string_buffer(size)
-        written = self._library.llama_token_to_piece(self._vocabulary, token, buffer, size, 0, False)
-        if written < 0:
-            size = -written
-            buffer = ctypes.create_string_buffer(size)
-            written = self._library.llama_token_to_piece(self._vocabulary, token, buffer, size, 0, False)
+        room, written = 64, -1
+        while written < 0:
+            buffer = ctypes.create_string_buffer(room)
+            written = self._library.llama_token_to_piece(self._vocabulary, token, buffer, room, 0, False)
+            room = -written
         return buffer.raw[:written]
 
     def is_end(self, token: int) -> bool:
