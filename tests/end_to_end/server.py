@@ -146,6 +146,7 @@ class Stream:
         self._connection.request(
             "POST", "/api/v1/chat", json.dumps(body), {"Content-Type": "application/json", "X-API-Key": key}
         )
+        self._socket = self._connection.sock
         self.response = self._connection.getresponse()
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -160,7 +161,6 @@ class Stream:
 
     def leave(self) -> None:
         """Close the connection in the middle, as a browser that is closed does."""
-        sock = self._connection.sock or self.response.fp.raw._sock  # type: ignore[union-attr]
-        sock.shutdown(socket.SHUT_RDWR)
+        self._socket.shutdown(socket.SHUT_RDWR)
         self.response.close()
         self._connection.close()
