@@ -16,7 +16,7 @@ from ai_core.engine.engine import Engine, PromptTooLong
 from ai_core.engine.request import Finished, FinishReason, TextChunk
 from ai_core.engine.sampling import SamplingParameters
 from tests.ai_core.engine.driving import answer, finish, request, run
-from tests.ai_core.engine.tiny_model import CONTEXT, IM_END, VOCABULARY, write_tiny_model
+from tests.ai_core.engine.tiny_model import CONTEXT, IM_END, VOCABULARY, write_tiny_mamba, write_tiny_model
 
 SYSTEM = "Vous répondez aux questions sur le temps de travail. " * 4
 SHARED = len(SYSTEM.encode())
@@ -231,4 +231,17 @@ def test_where_sequences_cannot_be_copied_nothing_is_shared(tiny_model: Path, mo
     assert backend.limits.pinned == 0
     answers = run(Engine(backend), *[request(SYSTEM + "?", shared=SHARED, max_tokens=10) for _ in range(2)])
     assert [finished.reused_tokens for _, finished in answers] == [0, 0]
+    backend.close()
+
+
+def test_a_recurrent_model_shares_nothing_and_answers_alike_alone_and_in_company(tmp_path: Path) -> None:
+    backend = LlamaCppBackend(write_tiny_mamba(tmp_path / "mamba.gguf"), slots=4, threads=1)
+    assert backend.limits.pinned == 0
+    engine = Engine(backend)
+    questions = [f"{SYSTEM} Question {number} ?" for number in range(6)]
+    alone = [run(engine, request(question, shared=SHARED, max_tokens=20))[0] for question in questions]
+    together = run(engine, *[request(question, shared=SHARED, max_tokens=20) for question in questions])
+    assert together == alone
+    assert {finished.reused_tokens for _, finished in together} == {0}
+    assert len({text for text, _ in together}) == 6
     backend.close()
