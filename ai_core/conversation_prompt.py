@@ -12,7 +12,6 @@ from ai_core.prompts import Message, Segment, grounded_message, render
 
 ANSWER_SHARE = 0.25  # of the context is kept for the answer when max_tokens asks for more
 ARTICLES_SHARE = 0.75  # of what the question leaves, so that a long conversation keeps some of its turns
-MARKS_PER_TURN = 12  # tokens that a template puts around a turn: more than any family's
 
 
 class QuestionTooLong(ValueError):
@@ -59,7 +58,8 @@ class ConversationPrompt:
             articles, taken = fit_articles(hits, int((limit - fixed) * share), count)
             content, used = grounded_message(question, articles), tuple(taken)
         turns = _alternating(history)
-        kept = _latest(turns, limit - len(_tokens(model, _messages(system, (), content))[0]), count)
+        room = limit - len(_tokens(model, _messages(system, (), content))[0])
+        kept = _latest(turns, room, lambda turn: count(turn.content), _marks_of_a_pair(model, system))
         tokens, shared_prefix = _tokens(model, _messages(system, kept, content))
         return cls(tokens, shared_prefix, used, len(turns) - len(kept))
 
@@ -93,12 +93,18 @@ def _alternating(history: Sequence[Message]) -> list[Message]:
     return turns
 
 
-def _latest(turns: Sequence[Message], budget: int, count: Callable[[str], int]) -> list[Message]:
-    """The latest pairs of turns that fit `budget` tokens, the template's marks around them allowed for."""
+def _marks_of_a_pair(model: Backend, system: str) -> int:
+    """Tokens that the template puts around a question and its answer."""
+    pair = (Message("user", ""), Message("assistant", ""))
+    return len(_tokens(model, _messages(system, pair, ""))[0]) - len(_tokens(model, _messages(system, (), ""))[0])
+
+
+def _latest(turns: Sequence[Message], budget: int, count: Callable[[Message], int], marks: int) -> list[Message]:
+    """The latest pairs of turns that fit `budget` tokens, with `marks` more for each pair."""
     kept: list[Message] = []
     for start in range(len(turns) - 2, -1, -2):
         pair = list(turns[start : start + 2])
-        budget -= sum(count(turn.content) + MARKS_PER_TURN for turn in pair)
+        budget -= sum(map(count, pair)) + marks
         if budget < 0:
             break
         kept = pair + kept

@@ -40,7 +40,7 @@ def fit_articles(
     articles: list[PromptArticle] = []
     used: list[SearchHit] = []
     for hit in hits:
-        heading = count(f"[{hit.article.number}] {hit.article.title}\n\n")
+        heading = count(f"[{hit.article.number}] {hit.article.title}\n\n\n")
         room = budget - heading
         if room < MINIMUM_TOKENS:
             break
