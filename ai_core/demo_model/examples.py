@@ -101,15 +101,16 @@ class Examples:
                 branches.append(branch)
         if chance.random() < 0.12:
             branches.append(small_talk(chance) if chance.random() < 0.5 else off_topic(chance))
-        before, after = frame([PromptArticle(a.number, a.title, a.text) for a in shown], chance)
+        earlier = self._earlier(chance) if chance.random() < 0.08 else None
+        before, after = frame([PromptArticle(a.number, a.title, a.text) for a in shown], chance, earlier)
         return Example(before, after, tuple(branch for branch in branches if branch))
 
     def _others(self, seed: int, chance: random.Random) -> list[Shown]:
         near, total = self.neighbours[seed], len(self.articles)
         around = [at for at in range(seed - 4, seed + 5) if at != seed and 0 <= at < total]
-        budget = 5500 if chance.random() < 0.08 else chance.choice((600, 1200, 1800, 2400))
+        budget = 5500 if chance.random() < 0.12 else chance.choice((900, 1600, 2200, 3000))
         others: list[Shown] = []
-        for _ in range(chance.choice((0, 1, 2, 2, 3, 4, 4, 5))):
+        for _ in range(chance.choice((0, 1, 2, 3, 3, 3, 4, 5))):
             pool = chance.choices((near, around, range(total)), (5, 3, 2))[0]
             article = show(self.articles[chance.choice(pool)], chance.choice((500, 900, 1500)))
             known = {self.articles[seed].number, *(other.number for other in others)}
@@ -138,6 +139,12 @@ class Examples:
         everything = " ".join([other.text for other in shown]).replace(unit, " ", 1)
         question = questions.ask(unit, questions.content_words(everything), chance)
         return quote(question, article.number, unit, chance)
+
+    def _earlier(self, chance: random.Random) -> Branch:
+        article = self.articles[chance.choice(self.seeds)]
+        unit = chance.choice(article.units)
+        said = quote(questions.ask(unit, (), chance), article.number, unit, chance)
+        return chance.choice((said, small_talk(chance)))
 
     def _nothing_found(self, chance: random.Random) -> Example:
         before, after = frame([], chance)
@@ -168,12 +175,13 @@ def off_topic(chance: random.Random, said: tuple[str, ...] = answers.NOT_IN_ARTI
     return Branch(chance.choice(answers.OFF_TOPIC), chance.choice(said))
 
 
-def frame(articles: list[PromptArticle] | None, chance: random.Random) -> tuple[str, str]:
-    """What stands before and after the question. None: the question alone, without grounding."""
+def frame(
+    articles: list[PromptArticle] | None, chance: random.Random, earlier: Branch | None = None
+) -> tuple[str, str]:
+    """What stands before and after the question. No `articles`: the question alone, without grounding."""
     user = SLOT if articles is None else grounded_message(SLOT, articles)
     messages = [Message("user", user)]
-    if chance.random() < 0.06:
-        earlier = small_talk(chance)
+    if earlier:
         messages = [Message("user", earlier.question), Message("assistant", earlier.answer), *messages]
     if chance.random() < 0.93:
         messages = [Message("system", SYSTEM_PROMPT), *messages]

@@ -111,8 +111,8 @@ def run_stage(
 
 
 def rate_scale(step: int, progress: float) -> float:
-    """A short rise, a plateau, then straight down over the last 60 % to 3 %."""
-    return min(1.0, (step + 1) / 50) * max(0.03, min(1.0, (1 - progress) / 0.6))
+    """A short rise, then straight down to 2 %."""
+    return min(1.0, (step + 1) / 50) * max(0.02, 0.75 * (1 - progress))
 
 
 def save(network: Network, optimizer: Optimizer, path: Path, spent: float, step: int) -> None:
