@@ -9,8 +9,8 @@ from typing import Any
 
 logger = logging.getLogger(__name__)
 
-# GGML_LOG_LEVEL_WARN and _ERROR of ggml.h; everything else is detail here
-_LEVELS = {3: logging.INFO, 4: logging.ERROR}
+# GGML_LOG_LEVEL_ERROR of ggml.h. Its warnings are detail too: one cache for all sequences always looks too long to it.
+_LEVELS = {4: logging.ERROR}
 
 
 def _route_log(level: int, text: bytes | None, _data: int | None) -> None:
