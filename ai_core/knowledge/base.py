@@ -71,10 +71,7 @@ class KnowledgeBase:
 
     def relevant(self, query: str, limit: int = 10) -> list[SearchHit]:
         """The hits that an answer can be grounded on: none for a question that has nothing to do with the Code."""
-        hits = self.search(query, limit)
-        return (
-            [hit for hit in hits if hit.score >= RELEVANT * hits[0].score] if hits and hits[0].score >= RELEVANT else []
-        )
+        return [hit for hit in self.search(query, limit) if hit.score >= RELEVANT]
 
 
 def _read_articles(revision: str) -> list[Article]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 
@@ -29,7 +30,11 @@ def best_excerpt(text: str, weights: Mapping[str, float], rarity: Callable[[str]
 
 
 def _worth(sentence: str, weights: Mapping[str, float], rarity: Callable[[str], float]) -> float:
-    return sum(weights[stem] * rarity(stem) for stem in set(stems(sentence)) if stem in weights)
+    found = stems(sentence)
+    # The logarithm takes away what a long sentence has only by being long.
+    return sum(weights[stem] * rarity(stem) for stem in set(found) if stem in weights) / math.log(
+        math.e + len(found) / 20
+    )
 
 
 def _shortened(text: str) -> str:

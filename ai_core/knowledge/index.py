@@ -84,6 +84,12 @@ def _stems_of_title(title: str) -> tuple[str, ...]:
     return tuple(stems(clean_title(title)))
 
 
+def title_stems(articles: Sequence[Article]) -> frozenset[str]:
+    """The stems of all section titles below the parts of the code: what the Code is about."""
+    paths = {article.section_path for article in articles}
+    return frozenset(stem for path in paths for title in path[1:] for stem in _stems_of_title(title))
+
+
 def _description(size: int) -> dict[str, object]:
     stop_words = hashlib.sha256("\n".join(data_lines("stop_words.txt")).encode()).hexdigest()
     return {"format": _FORMAT, "articles": size, "stop_words": stop_words}

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ai_core.knowledge.synonyms import Phrase, Synonym, find_synonyms
 from ai_core.knowledge.words import pairs, stems, weak_stems
 
 WEAK = 0.4  # weight of a word that belongs to asking
-REPLACED = 0.5  # most that an everyday word keeps when the Code has its own words for it
-MEANING = 0.7  # weight of the Code's words for an everyday word
+REPLACED = 0.4  # most that an everyday word keeps when the Code has its own words for it
+MEANING = 0.6  # weight of the Code's words for an everyday word
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,21 +30,30 @@ class Question:
         synonyms = tuple(find_synonyms(found))
         return cls(words, _terms(words, synonyms), _pairs(found, synonyms), synonyms)
 
-    def coverage(self, has: Callable[[str], bool], rarity: Callable[[str], float]) -> float:
-        """Share of the question, words weighted by rarity, that a document has (`has(stem)`), in 0..1.
+    def coverage(self, presence: Callable[[str], float], rarity: Callable[[str], float]) -> float:
+        """How much of the question a document has, in 0..1: the presence of each word, weighted by its rarity.
 
-        Everyday words count as there when the Code's words for them are.
+        An everyday word is as present as the Code's words for it are.
         """
         meant: dict[str, float] = {}
         for synonym in self.synonyms:
-            share = max(sum(map(has, meaning)) / len(meaning) for meaning in synonym.meanings)
+            share = max(sum(map(presence, meaning)) / len(meaning) for meaning in synonym.meanings)
             for word in synonym.words:
                 meant[word] = max(meant.get(word, 0.0), share)
         total = sum(weight * rarity(word) for word, weight in self.words.items())
         covered = sum(
-            weight * rarity(word) * (1.0 if has(word) else meant.get(word, 0.0)) for word, weight in self.words.items()
+            weight * rarity(word) * max(presence(word), meant.get(word, 0.0)) for word, weight in self.words.items()
         )
         return covered / total if total else 0.0
+
+    def about(self, subjects: Collection[str], rarity: Callable[[str], float]) -> float:
+        """Share of the question, weighted by rarity, that names one of `subjects` or an everyday word for one."""
+        everyday = {word for synonym in self.synonyms for word in synonym.words}
+        total = sum(weight * rarity(word) for word, weight in self.words.items())
+        named = sum(
+            weight * rarity(word) for word, weight in self.words.items() if word in subjects or word in everyday
+        )
+        return named / total if total else 0.0
 
 
 def _terms(words: dict[str, float], synonyms: tuple[Synonym, ...]) -> dict[str, float]:

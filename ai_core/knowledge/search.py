@@ -1,7 +1,9 @@
 """Search by number and by question over the articles of one revision.
 
 A question is scored by BM25F over the text, the titles of the sections above it and the nota, and by the same over
-pairs of neighbouring words; the Code's words are added to everyday ones. Articles that are not in force come last.
+pairs of neighbouring words; the Code's words are added to everyday ones. An article is lifted by the others of its
+section, and what the section has shown already counts a little less, so that a second subject gets a place. The law
+comes before the decrees that apply it, and what is not in force comes last.
 """
 
 from __future__ import annotations
@@ -15,13 +17,20 @@ import numpy as np
 from ai_core.knowledge.article import IN_FORCE, Article
 from ai_core.knowledge.directory import ArticleDirectory, without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
-from ai_core.knowledge.index import SearchIndex
+from ai_core.knowledge.index import SearchIndex, title_stems
 from ai_core.knowledge.question import Question
 from ai_core.knowledge.term_scores import Floats
 
-RELEVANT = 0.5  # a score below this grounds no answer; see SearchHit
+RELEVANT = 0.2  # a score below this grounds no answer; see SearchHit
+OFF_SUBJECT = 0.15  # a question less of which is about anything that a section title names is hardly about the Code
+OFF_SUBJECT_FACTOR = 0.3
 PAIR_WEIGHT = 0.2
-NOT_IN_FORCE = 0.01  # factor on the score
+SECTION_SHARE = 0.12  # part of an article's score that is its section's average
+REPEATED_SECTION = 0.9  # factor on a section's articles for each one of them that stands above
+LAW_FIRST = {"L": 1.0, "R": 0.88, "D": 0.82}  # factors by the number's first letter
+ANNEX = 0.8
+NOT_IN_FORCE = 0.01
+CANDIDATES = 50  # articles beyond the limit that may still move up
 VAGUE = 3.0  # information (nats) that a question must carry to be taken at its word; "congés" alone carries 2.6
 
 
@@ -29,10 +38,11 @@ VAGUE = 3.0  # information (nats) that a question must carry to be taken at its 
 class SearchHit:
     """An article found.
 
-    `score` is 1 for an article named by its number. For a question it is the share of the question's words, weighted by
-    how rare they are in the Code, that the best article has (its own words or the Code's words for them), less for a
-    question that says next to nothing; articles after the best have their part of that, by their part of its BM25
-    score. It says "the question's words are found", not "the answer is right".
+    `score` is 1 for an article named by its number. For a question it is how present the question's words (or the
+    Code's words for them), weighted by how rare they are in the Code, are in the best article: 0.4 when each stands
+    there once, up to 0.9 when they fill its text and titles; less for a question that says next to nothing or names no
+    subject of the Code. Articles after the best have their part of that. It says "the question's words are found", not
+    "the answer is right". Of 263 public questions 99 % reach RELEVANT, of 30 questions about other things 20 %.
     """
 
     article: Article
@@ -48,6 +58,10 @@ class Searcher:
         self._index = index
         self.directory = ArticleDirectory(articles)
         self._factors = np.array([_factor(article) for article in articles], dtype=np.float32)
+        numbers: dict[tuple[str, ...], int] = {}
+        self._subjects = title_stems(articles)
+        self._sections = np.array([numbers.setdefault(article.section_path, len(numbers)) for article in articles])
+        self._section_sizes = np.bincount(self._sections)
 
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """The best `limit` hits: articles named in `query` first, then those that its words find."""
@@ -60,26 +74,44 @@ class Searcher:
         return hits
 
     def _ranked(self, question: Question, limit: int) -> list[tuple[int, float]]:
+        """Positions and scores in 0..1, best first."""
         scores = self._scores(question)
-        count = min(len(scores), limit + 20)
+        count = min(len(scores), limit + CANDIDATES)
         best = np.argpartition(-scores, count - 1)[:count] if count else np.empty(0, dtype=np.int64)
         order = [int(position) for position in best[np.lexsort((best, -scores[best]))] if scores[position] > 0]
         if not order:
             return []
-        strength = self._strength(question, order[:5])
-        return [(position, strength * float(scores[position] / scores[order[0]])) for position in order]
+        ranked = self._spread(order, scores, limit)
+        strength = self._strength(question, [position for position, _ in ranked[:5]])
+        return [(position, strength * score / ranked[0][1]) for position, score in ranked]
 
     def _scores(self, question: Question) -> Floats:
         scores = self._index.terms.score(question.terms) + PAIR_WEIGHT * self._index.term_pairs.score(
             question.term_pairs
         )
-        return np.asarray(scores * self._factors, dtype=np.float32)
+        scores *= self._factors
+        average = np.bincount(self._sections, weights=scores) / self._section_sizes
+        lifted = (1 - SECTION_SHARE) * scores + SECTION_SHARE * average[self._sections] * self._factors
+        return np.asarray(lifted, dtype=np.float32)
+
+    def _spread(self, order: Sequence[int], scores: Floats, limit: int) -> list[tuple[int, float]]:
+        """The first `limit` of `order`, taken one by one, an article's section weighed down by what it has there."""
+        left = {position: float(scores[position]) for position in order}
+        ranked: list[tuple[int, float]] = []
+        while left and len(ranked) < limit:
+            position = max(left, key=left.__getitem__)
+            ranked.append((position, left.pop(position)))
+            for other in left:
+                if self._sections[other] == self._sections[position]:
+                    left[other] *= REPEATED_SECTION
+        return ranked
 
     def _strength(self, question: Question, best: Sequence[int]) -> float:
         terms = self._index.terms
-        covered = max(question.coverage(partial(terms.has, position), terms.rarity_of) for position in best)
+        covered = max(question.coverage(partial(terms.presence, position), terms.rarity_of) for position in best)
         information = sum(weight * terms.rarity_of(word) for word, weight in question.words.items())
-        return covered * min(1.0, information / VAGUE)
+        on_subject = question.about(self._subjects, terms.rarity_of) >= OFF_SUBJECT
+        return covered * min(1.0, information / VAGUE) * (1.0 if on_subject else OFF_SUBJECT_FACTOR)
 
     def _hit(self, position: int, score: float, question: Question) -> SearchHit:
         article = self._articles[position]
@@ -87,4 +119,4 @@ class Searcher:
 
 
 def _factor(article: Article) -> float:
-    return 1.0 if article.state == IN_FORCE else NOT_IN_FORCE
+    return LAW_FIRST.get(article.number[0], ANNEX) * (1.0 if article.state == IN_FORCE else NOT_IN_FORCE)

@@ -21,11 +21,21 @@ class Synonym:
 
 
 def find_synonyms(question: Sequence[str]) -> Iterator[Synonym]:
-    """The rules whose left side stands in `question` (stems), in its order."""
+    """The rules whose left side stands in `question` (stems), in its order.
+
+    The longest wins: in "contrat aidé" the rule for "aidé" alone has nothing to say.
+    """
+    end = 0
     for position, first in enumerate(question):
-        for synonym in _rules().get(first, ()):
-            if tuple(question[position : position + len(synonym.words)]) == synonym.words:
-                yield synonym
+        matching = [
+            synonym
+            for synonym in _rules().get(first, ())
+            if tuple(question[position : position + len(synonym.words)]) == synonym.words
+        ]
+        longest = max((len(synonym.words) for synonym in matching), default=0)
+        if position + longest > end:
+            end = position + longest
+            yield from dict.fromkeys(synonym for synonym in matching if len(synonym.words) == longest)
 
 
 @cache

@@ -77,14 +77,16 @@ class TermScores:
         number = self.vocabulary.get(term)
         return float(np.log1p(2 * self.size + 1)) if number is None else float(self.rarity[number])
 
-    def has(self, document: int, term: str) -> bool:
-        """Does `term` stand in `document`?"""
+    def presence(self, document: int, term: str) -> float:
+        """How much of what `term` could add `document` gets: 0 without it, 0.4 for once in the text, below 1."""
         number = self.vocabulary.get(term)
         if number is None:
-            return False
-        postings = self.documents[self.starts[number] : self.starts[number + 1]]
-        at = int(np.searchsorted(postings, document))
-        return at < len(postings) and int(postings[at]) == document
+            return 0.0
+        start, end = int(self.starts[number]), int(self.starts[number + 1])
+        at = start + int(np.searchsorted(self.documents[start:end], document))
+        if at == end or int(self.documents[at]) != document:
+            return 0.0
+        return float(self.added[at]) / (float(self.rarity[number]) * (SATURATION + 1))
 
     def save(self, directory: Path, name: str) -> None:
         """Write the arrays as NAME.*.npy and the vocabulary as NAME.terms.txt into `directory`."""

@@ -37,6 +37,8 @@ def stems(text: str) -> list[str]:
 @lru_cache(maxsize=100_000)
 def stem(word: str) -> str:
     """The stem of a folded word."""
+    if (exception := _stem_exceptions().get(word)) is not None:
+        return exception
     if not hasattr(_local, "stemmer"):  # one for each thread: a Stemmer must not be shared
         _local.stemmer = Stemmer.Stemmer("french")
     stemmed: str = _local.stemmer.stemWord(word)
@@ -47,6 +49,12 @@ def stem(word: str) -> str:
 def stop_words() -> frozenset[str]:
     """Folded words that are left out."""
     return frozenset(word for line in data_lines("stop_words.txt") for word in line.split())
+
+
+@cache
+def _stem_exceptions() -> dict[str, str]:
+    rules = (line.partition("=") for line in data_lines("stem_exceptions.txt"))
+    return {word: chosen.strip() for words, _, chosen in rules for word in words.split()}
 
 
 @cache

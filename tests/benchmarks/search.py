@@ -144,7 +144,7 @@ def memory_of_ours(articles: Sequence[Article]) -> float:
         index = SearchIndex.load(Path(directory) / "index", len(articles))
         assert index is not None, "what was saved just now can be loaded"
         KnowledgeBase("bench", list(articles), index).search("congés payés")
-        return (process.memory_info().rss - before) / 2**20
+        return float(process.memory_info().rss - before) / 2**20
 
 
 def print_table(figures: Sequence[Figures]) -> None:
