@@ -16,6 +16,7 @@ from ai_core.api.answers import answers_blueprint
 from ai_core.api.blueprint import Api
 from ai_core.api.health import EngineCollector, health_blueprint, metrics_blueprint
 from ai_core.api.key_admin import key_admin_blueprint
+from ai_core.api.knowledge import knowledge_blueprint
 from ai_core.api.openapi import OPENAPI_CONFIG
 from ai_core.api.pages import blueprint as pages
 from ai_core.assistant import Assistant
@@ -62,6 +63,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
 
     api = Api(app)
     api.register_blueprint(answers_blueprint(parts.assistant, limits, settings.max_prompt_length))
+    api.register_blueprint(knowledge_blueprint(parts.knowledge))
     api.register_blueprint(key_admin_blueprint())
     api.register_blueprint(
         health_blueprint(component_checks(parts.model, parts.knowledge, parts.database), parts.model)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from flask import Flask
 
 from ai_core.api.access import PUBLIC_ENDPOINTS, required_scope
@@ -24,7 +26,7 @@ def test_every_api_route_is_documented(app: Flask) -> None:
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(("pages.", "api-docs.")):
             continue
-        path = rule.rule.replace("<int(max=2147483647):key_id>", "{key_id}")
+        path = re.sub(r"<(?:[^:>]*:)?([^>]*)>", r"{\1}", rule.rule)
         assert path in documented, rule.rule
 
 
