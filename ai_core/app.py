@@ -88,6 +88,8 @@ def _identify_requests(app: Flask) -> None:
 
     def end(response: Response) -> Response:
         response.headers["X-Request-ID"] = current_request_id()
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Cache-Control", "no-store")  # answers belong to whoever asked
         # The route, not the path, and no query: both may hold what a person wrote.
         # Probes come every few seconds and say nothing new.
         level = logging.DEBUG if (request.endpoint or "").startswith(("health.", "metrics.")) else logging.INFO

@@ -70,7 +70,11 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ai_core", "serve"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
             )
-        self.wait_until_ready()
+        try:
+            self.wait_until_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def wait_until_ready(self) -> None:
         """Return once readiness is 200."""
@@ -92,7 +96,8 @@ class Server:
     def stop(self) -> int:
         """Stop it as Ctrl-C would; returns the exit status."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGINT)
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
         return self._process.wait(70)
 
     def worker_pids(self) -> list[int]:

@@ -58,6 +58,10 @@ def test_an_answer_has_every_field_of_the_contract(core: Core, route: str, field
     assert answer["sources"] == answer["citations"] == []
 
 
+def test_an_answer_is_kept_by_no_cache_on_its_way(core: Core) -> None:
+    assert post(core, "chat", {"message": "Bonjour"}).headers["Cache-Control"] == "no-store"
+
+
 def test_without_the_code_the_answer_says_that_it_has_no_source(core: Core) -> None:
     answer = post(core, "chat", {"message": "Quel préavis ?"}).get_json()
     assert answer["grounded"] is False
