@@ -27,6 +27,7 @@ from ai_core.settings import Settings
 from common.errors import ServiceError, error_response, register_error_handlers
 from common.log import accepted_request_id, current_request_id, request_id
 from common.metrics import time_requests
+from common.readable_json import ReadableJson
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     """Build the application. Opens nothing and starts nothing."""
     app = Flask(__name__, static_folder=None)
     app.config.update(OPENAPI_CONFIG, MAX_CONTENT_LENGTH=settings.max_content_length, TRAP_HTTP_EXCEPTIONS=False)
+    app.json = ReadableJson(app)
     app.url_map.strict_slashes = False
     _behind_proxies(app, settings.trusted_proxies)
     registry = CollectorRegistry()

@@ -62,6 +62,10 @@ def test_an_answer_is_kept_by_no_cache_on_its_way(core: Core) -> None:
     assert post(core, "chat", {"message": "Bonjour"}).headers["Cache-Control"] == "no-store"
 
 
+def test_french_is_readable_in_a_terminal(core: Core) -> None:
+    assert "n'a pu être vérifiée".encode() in post(core, "chat", {"message": "préavis ?"}).data
+
+
 def test_without_the_code_the_answer_says_that_it_has_no_source(core: Core) -> None:
     answer = post(core, "chat", {"message": "Quel préavis ?"}).get_json()
     assert answer["grounded"] is False

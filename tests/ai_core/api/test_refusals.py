@@ -144,3 +144,14 @@ def test_unknown_routes_and_methods_answer_in_the_same_shape(core: Core) -> None
     response = client.get("/api/v1/chat")
     assert_error(response, 405, "method_not_allowed")
     assert "POST" in response.headers["Allow"]
+
+
+def test_a_field_name_that_utf8_cannot_carry_is_given_back_escaped(core: Core) -> None:
+    response = core.app.test_client().post(
+        "/api/v1/chat",
+        data=b'{"message": "a", "\\ud800": 1}',
+        content_type="application/json",
+        headers=core.headers("chat"),
+    )
+    assert_error(response, 422, "invalid_fields")
+    assert b"\\ud800" in response.data
