@@ -91,5 +91,5 @@ def title_stems(articles: Sequence[Article]) -> frozenset[str]:
 
 
 def _description(size: int) -> dict[str, object]:
-    stop_words = hashlib.sha256("\n".join(data_lines("stop_words.txt")).encode()).hexdigest()
-    return {"format": _FORMAT, "articles": size, "stop_words": stop_words}
+    words = "\n".join(line for name in ("stop_words.txt", "stem_exceptions.txt") for line in data_lines(name))
+    return {"format": _FORMAT, "articles": size, "words": hashlib.sha256(words.encode()).hexdigest()}

@@ -111,7 +111,7 @@ def _npm_pack(npm: str, directory: Path) -> Path:
 
 def _latest(registry: str) -> Release:
     # The short form of the metadata; the slash of a scoped name is escaped, as npm does.
-    url = f"{registry}/{PACKAGE.replace('/', '%2f')}"
+    url = f"{registry}/{PACKAGE.replace('/', '%2F')}"
     with requests.get(
         url, headers={"Accept": "application/vnd.npm.install-v1+json"}, timeout=TIMEOUT, stream=True
     ) as response:

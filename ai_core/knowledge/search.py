@@ -8,6 +8,7 @@ comes before the decrees that apply it, and what is not in force comes last.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -29,6 +30,7 @@ SECTION_SHARE = 0.12  # part of an article's score that is its section's average
 REPEATED_SECTION = 0.9  # factor on a section's articles for each one of them that stands above
 LAW_FIRST = {"L": 1.0, "R": 0.88, "D": 0.82}  # factors by the number's first letter
 ANNEX = 0.8
+RULE_FIRST, RULE_FIRST_UNTIL = 0.01, 10  # a section states its rule before the details: this much less for each place
 NOT_IN_FORCE = 0.01
 CANDIDATES = 50  # articles beyond the limit that may still move up
 VAGUE = 3.0  # information (nats) that a question must carry to be taken at its word; "congés" alone carries 2.6
@@ -57,11 +59,11 @@ class Searcher:
         self._articles = articles
         self._index = index
         self.directory = ArticleDirectory(articles)
-        self._factors = np.array([_factor(article) for article in articles], dtype=np.float32)
         numbers: dict[tuple[str, ...], int] = {}
         self._subjects = title_stems(articles)
         self._sections = np.array([numbers.setdefault(article.section_path, len(numbers)) for article in articles])
         self._section_sizes = np.bincount(self._sections)
+        self._factors = _factors(articles)
 
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """The best `limit` hits: articles named in `query` first, then those that its words find."""
@@ -118,5 +120,13 @@ class Searcher:
         return SearchHit(article, score, best_excerpt(article.text, question.terms, self._index.terms.rarity_of))
 
 
-def _factor(article: Article) -> float:
-    return LAW_FIRST.get(article.number[0], ANNEX) * (1.0 if article.state == IN_FORCE else NOT_IN_FORCE)
+def _factors(articles: Sequence[Article]) -> Floats:
+    """What each article's score is multiplied by, whatever the question."""
+    factors = np.empty(len(articles), dtype=np.float32)
+    places: Counter[tuple[str, ...]] = Counter()
+    for position, article in enumerate(articles):
+        place = min(places[article.section_path], RULE_FIRST_UNTIL)
+        places[article.section_path] += 1
+        in_force = 1.0 if article.state == IN_FORCE else NOT_IN_FORCE
+        factors[position] = LAW_FIRST.get(article.number[0], ANNEX) * in_force / (1 + RULE_FIRST * place)
+    return factors

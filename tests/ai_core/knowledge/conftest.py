@@ -1,0 +1,69 @@
+"""The small invented code for most tests, the whole Code du travail for the few that are about it."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import peewee
+import pytest
+
+from ai_core.knowledge.article import Article
+from ai_core.knowledge.base import KnowledgeBase
+from ai_core.knowledge.errors import RegistryUnreachable
+from ai_core.knowledge.index import SearchIndex
+from ai_core.knowledge.legi import parse_code
+from ai_core.knowledge.package import read_package
+from ai_core.knowledge.registry import fetch_package
+from ai_core.storage import open_storage
+from tests.ai_core.knowledge.small_code import SMALL_CODE
+
+TODAY = date(2026, 6, 1)
+
+
+@pytest.fixture
+def small_articles() -> list[Article]:
+    return parse_code(json.dumps(SMALL_CODE).encode(), "small.json", TODAY)
+
+
+@pytest.fixture
+def small_base(small_articles: list[Article]) -> KnowledgeBase:
+    return KnowledgeBase("small", small_articles, SearchIndex.build(small_articles))
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[peewee.Database]:
+    opened = open_storage(f"sqlite:///{tmp_path}/test.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def code_package() -> Path:
+    """The real package: KNOWLEDGE_FILE, or the registry's, kept between runs."""
+    if given := os.environ.get("KNOWLEDGE_FILE"):
+        return Path(given)
+    cache = Path(tempfile.gettempdir()) / f"code-du-travail-tests-{os.getuid()}"
+    if kept := sorted(cache.glob("*.tgz")):
+        return kept[-1]
+    try:
+        return fetch_package(cache, print)
+    except RegistryUnreachable as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"the real Code du travail is not at hand, set KNOWLEDGE_FILE: {error}")
+
+
+@pytest.fixture(scope="session")
+def real_articles(code_package: Path) -> list[Article]:
+    code = read_package(code_package)
+    return parse_code(code.content, code.source, TODAY)
+
+
+@pytest.fixture(scope="session")
+def real_base(real_articles: list[Article]) -> KnowledgeBase:
+    return KnowledgeBase("real", real_articles, SearchIndex.build(real_articles))
