@@ -43,6 +43,7 @@ def update(database: peewee.Database, data_dir: Path, source: Path | None = None
     with _clear_errors(directory):
         directory.mkdir(parents=True, exist_ok=True)
         with update_lock(directory), connection(database):
+            _clear_leftovers(directory)
             _require_space(directory)
             package = source if source is not None else fetch_package(directory / "packages", progress)
             revision = _import(package, data_dir, progress)
@@ -116,6 +117,12 @@ def _forget_revisions(data_dir: Path) -> None:
         KnowledgeArticle.delete().where(KnowledgeArticle.revision == old.revision).execute()
         old.delete_instance()
         shutil.rmtree(index_directory(data_dir, old.revision), ignore_errors=True)
+
+
+def _clear_leftovers(directory: Path) -> None:
+    # What a killed update was building; nobody else can be, since the lock is ours.
+    for leftover in (*directory.glob(".building-*"), *directory.glob("packages/.fetching-*")):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _forget_packages(kept: Path) -> None:

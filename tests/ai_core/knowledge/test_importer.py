@@ -129,6 +129,14 @@ def test_a_second_update_at_the_same_time_is_refused(database: peewee.Database, 
     assert update(database, tmp_path, package)
 
 
+def test_what_a_killed_update_left_is_cleared(database: peewee.Database, tmp_path: Path) -> None:
+    leftover = knowledge_directory(tmp_path) / ".building-x"
+    leftover.mkdir(parents=True)
+    (leftover / "terms.npy").touch()
+    update(database, tmp_path, write_package(tmp_path / "legi.tgz"))
+    assert not leftover.exists()
+
+
 def test_a_data_directory_that_cannot_be_written_is_one_clear_error(database: peewee.Database, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(KnowledgeError, match="file"):
