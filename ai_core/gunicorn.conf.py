@@ -1,6 +1,9 @@
 """gunicorn's settings for the AI core: one worker holds the model, threads carry the requests."""
 
+from typing import Any
+
 from ai_core.settings import Settings
+from common.log import configure_logging
 
 _settings = Settings.from_environment()
 
@@ -9,7 +12,7 @@ wsgi_app = "ai_core.wsgi:application"
 proc_name = "ai-core"
 
 # One worker, because a second would load the model a second time. No preload and no max_requests for the same reason.
-worker_class = "gthread"
+worker_class = "common.gunicorn_server.Worker"
 workers = 1
 threads = _settings.web_threads  # a streamed answer holds one to its end
 
@@ -18,8 +21,14 @@ timeout = 120
 graceful_timeout = 60  # no answer takes longer
 keepalive = 5
 
-# The worker's logs are JSON lines of our own; gunicorn's go the same way.
+limit_request_line = 8190  # a long search, percent-encoded
+
+logger_class = "common.gunicorn_server.RootLogger"
 accesslog = None
-errorlog = "-"
 loglevel = "warning"
 control_socket_disable = True
+
+
+def on_starting(_: Any) -> None:
+    """In the master, which writes no files: two processes cannot rotate one."""
+    configure_logging("ai_core", _settings.log_level, None)

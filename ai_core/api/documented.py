@@ -15,6 +15,7 @@ DESCRIPTIONS = {
     404: "Not found",
     409: "Not possible in the present state",
     413: "The body is too large",
+    414: "The address is too long",
     415: "The body is not JSON",
     422: "Fields are invalid; each is named",
     429: "Too many requests; Retry-After says how long to wait",

@@ -19,7 +19,7 @@ def knowledge_blueprint(knowledge: CurrentKnowledge) -> Blueprint:
 
     @blueprint.route("/search", methods=["GET"])
     @requires("chat")
-    @errors(blueprint, *KEYED, 422, 503)
+    @errors(blueprint, *KEYED, 414, 422, 503)
     @blueprint.doc(security=SECURITY)
     @blueprint.arguments(SearchSchema, location="query")
     @blueprint.response(200, SearchResultsSchema)
@@ -43,7 +43,7 @@ def knowledge_blueprint(knowledge: CurrentKnowledge) -> Blueprint:
 
     @blueprint.route("/articles/<string:number>", methods=["GET"])
     @requires("chat")
-    @errors(blueprint, *KEYED, 404, 503)
+    @errors(blueprint, *KEYED, 404, 414, 503)
     @blueprint.doc(security=SECURITY)
     @blueprint.response(200, ArticleSchema)
     def article(number: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ MAX_TURNS = 100
 MAX_TURN_LENGTH = 20_000
 PRIORITIES = ("interactive", "mail", "batch")
 
+NOT_BLANK = r"[^\s\u0000-\u001f\u007f-\u009f]"
+
 # Control characters but tab and newline; lone surrogates, which no UTF-8 can carry.
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
@@ -28,6 +30,11 @@ def clean(text: str) -> str:
 
 class Text(fields.String):
     """A text that people wrote: cleaned, then measured. `required` also means not blank."""
+
+    def __init__(self, **options: Any) -> None:
+        if options.get("required"):
+            options["metadata"] = {"pattern": NOT_BLANK, **options.get("metadata", {})}
+        super().__init__(**options)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
         text = clean(super()._deserialize(value, attr, data, **kwargs) or "")
@@ -77,7 +84,9 @@ class ParametersSchema(SamplingSchema):
     max_length = fields.Integer(
         strict=True, validate=validate.Range(1, 2048), metadata={"description": "Most new tokens."}
     )
-    repetition_penalty = fields.Float(validate=validate.Range(0, 2, min_inclusive=False))
+    repetition_penalty = fields.Float(
+        validate=validate.Range(0, 2, min_inclusive=False), metadata={"exclusiveMinimum": True}
+    )
     do_sample = fields.Boolean()
     num_beams = fields.Integer(strict=True, validate=validate.Range(1, 10))
     length_penalty = fields.Float(validate=validate.Range(0, 2))

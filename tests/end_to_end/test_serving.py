@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -127,6 +129,25 @@ def test_it_stops_cleanly_on_ctrl_c_and_its_logs_hold_no_question(tmp_path: Path
     assert '"route": "/api/v1/chat"' in logged
     for secret in (key, "Dupont", "patron", "jd"):
         assert secret not in logged
+
+
+@pytest.mark.parametrize(
+    ("raw", "status", "code"),
+    [
+        (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, "request_uri_too_long"),
+        (b"CONG\xc3\xa9S / \r\n\r\n", 400, "bad_request"),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 9000 + b"\r\n\r\n", 431, "request_header_fields_too_large"),
+    ],
+)
+def test_what_is_no_request_gets_the_same_error_shape(server: Server, raw: bytes, status: int, code: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(raw)
+        answer = connection.makefile("rb").read()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"application/json" in head
+    assert json.loads(body)["code"] == code
+    assert "aaaa" not in server.log.read_text()
 
 
 def test_a_bad_setting_stops_the_start_with_one_line(tmp_path: Path) -> None:
