@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -14,13 +12,12 @@ import pytest
 
 from ai_core.knowledge.article import Article
 from ai_core.knowledge.base import KnowledgeBase
-from ai_core.knowledge.errors import RegistryUnreachable
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.legi import parse_code
 from ai_core.knowledge.package import read_package
-from ai_core.knowledge.registry import fetch_package
 from ai_core.storage import open_storage
 from tests.ai_core.knowledge.small_code import SMALL_CODE
+from tests.corpus import legi_package
 
 TODAY = date(2026, 6, 1)
 
@@ -44,18 +41,8 @@ def database(tmp_path: Path) -> Iterator[peewee.Database]:
 
 @pytest.fixture(scope="session")
 def code_package() -> Path:
-    """The real package: KNOWLEDGE_FILE, or the registry's, kept between runs."""
-    if given := os.environ.get("KNOWLEDGE_FILE"):
-        return Path(given)
-    cache = Path(tempfile.gettempdir()) / f"code-du-travail-tests-{os.getuid()}"
-    if kept := sorted(cache.glob("*.tgz")):
-        return kept[-1]
-    try:
-        return fetch_package(cache, print)
-    except RegistryUnreachable as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(f"the real Code du travail is not at hand, set KNOWLEDGE_FILE: {error}")
+    """The real package."""
+    return legi_package()
 
 
 @pytest.fixture(scope="session")
