@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ai_core import texts
 from ai_core.answer import Answer, Question
@@ -20,6 +20,7 @@ from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.knowledge.search import SearchHit
 from ai_core.loaded_model import LoadedModel
 from ai_core.parameters import as_used, sampling_for
+from ai_core.quotations import possible_answers
 from common.errors import InvalidFields, ServiceError
 
 LOOK_AT_CLIENT = 0.2  # seconds: how long a silent engine keeps us from seeing that the client went away
@@ -67,6 +68,8 @@ class Assistant:
         sampling = sampling_for(question.channel, question.requested)
         grounding = self._ground(question)
         prompt = self._build_prompt(serving.backend, question, grounding, sampling)
+        if serving.backend.info.quotes_only and grounding.base is not None:
+            sampling = _limited_to(possible_answers(prompt.articles), sampling, serving.backend)
         request = GenerationRequest(
             prompt.tokens,
             shared_prefix=prompt.shared_prefix,
@@ -177,6 +180,10 @@ class RunningAnswer:
         if reason in _FINISH_NOTICES:
             notices.append(_FINISH_NOTICES[reason])
         return " ".join(notices) or None
+
+
+def _limited_to(answers: Sequence[str], sampling: SamplingParameters, backend: Backend) -> SamplingParameters:
+    return replace(sampling, choices=tuple(tuple(backend.tokenize(answer, special=False)) for answer in answers))
 
 
 def _submit(engine: Engine, request: GenerationRequest, field: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ai_core.engine.backends.base import Backend
 from ai_core.grounding import fit_articles
 from ai_core.knowledge.search import SearchHit
-from ai_core.prompts import Message, Segment, grounded_message, render
+from ai_core.prompts import Message, PromptArticle, Segment, grounded_message, render
 
 ANSWER_SHARE = 0.25  # of the context is kept for the answer when max_tokens asks for more
 ARTICLES_SHARE = 0.75  # of what the question leaves, so that a long conversation keeps some of its turns
@@ -29,6 +29,7 @@ class ConversationPrompt:
 
     tokens: list[int]
     shared_prefix: int
+    articles: tuple[PromptArticle, ...]
     hits: tuple[SearchHit, ...]
     dropped_turns: int
 
@@ -52,16 +53,17 @@ class ConversationPrompt:
         if fixed > limit:
             raise QuestionTooLong(count(question), max(0, limit - fixed + count(question)))
         content = question
-        used: tuple[SearchHit, ...] = ()
+        articles: list[PromptArticle] = []
+        used: list[SearchHit] = []
         if hits is not None:
             share = ARTICLES_SHARE if history else 1.0
-            articles, taken = fit_articles(hits, int((limit - fixed) * share), count)
-            content, used = grounded_message(question, articles), tuple(taken)
+            articles, used = fit_articles(hits, int((limit - fixed) * share), count)
+            content = grounded_message(question, articles)
         turns = _alternating(history)
         room = limit - len(_tokens(model, _messages(system, (), content))[0])
         kept = _latest(turns, room, lambda turn: count(turn.content), _marks_of_a_pair(model, system))
         tokens, shared_prefix = _tokens(model, _messages(system, kept, content))
-        return cls(tokens, shared_prefix, used, len(turns) - len(kept))
+        return cls(tokens, shared_prefix, tuple(articles), tuple(used), len(turns) - len(kept))
 
 
 def _counter(model: Backend) -> Callable[[str], int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from ai_core.assistant import Assistant
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine
 from ai_core.keys import create_key
+from ai_core.knowledge import importer
 from ai_core.knowledge.current import CurrentKnowledge
+from ai_core.knowledge.legi import CODE_ID
 from ai_core.loaded_model import LoadedModel, Serving
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
@@ -38,6 +41,18 @@ class Core:
     def headers(self, *scopes: str) -> dict[str, str]:
         """The header that carries a new key."""
         return {"X-API-Key": self.key(*scopes)}
+
+    def install_code(self, texts: Mapping[str, str]) -> None:
+        """Import an invented Code with these articles, text by number."""
+        articles = [
+            {"type": "article", "data": {"id": f"LEGIARTI{at:012}", "num": number, "texte": text, "etat": "VIGUEUR"}}
+            for at, (number, text) in enumerate(texts.items())
+        ]
+        section = {"type": "section", "data": {"title": "Section 1 : Lampes"}, "children": articles}
+        path = self.settings.data_dir / "code.json"
+        path.write_text(json.dumps({"type": "code", "data": {"id": CODE_ID}, "children": [section]}))
+        with connection(self.parts.database):
+            importer.update(self.parts.database, self.settings.data_dir, path, progress=lambda _: None)
 
     def prompt_bytes(self) -> bytes:
         """Everything that the model was given to read, in order."""

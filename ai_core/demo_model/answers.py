@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import random
 
+from ai_core.quotations import (
+    ABILITIES,
+    GOODBYE,
+    HELLO,
+    NOT_IN_ARTICLES,
+    NOTHING_FOUND,
+    THANKS,
+    WHO_I_AM,
+    closing,
+)
+
 LEAD_INS = (
     ("Selon l'article {} du Code du travail, « ", 8),
     ("L'article {} du Code du travail prévoit : « ", 4),
@@ -16,33 +27,6 @@ ADVICE = (
 )
 ADVICE_SHARE = 0.08
 
-NOTHING_FOUND = (
-    "Je n'ai trouvé aucun article du Code du travail qui réponde à cette question. "
-    "Adressez-vous à l'inspection du travail ou à un avocat en droit du travail.",
-    "Aucun article du Code du travail ne correspond à votre question. "
-    "L'inspection du travail ou un avocat en droit du travail pourra vous renseigner.",
-)
-NOT_IN_ARTICLES = (
-    "Les articles trouvés ne répondent pas à cette question. "
-    "Je ne réponds qu'aux questions de droit du travail ; "
-    "l'inspection du travail ou un avocat peut aussi vous renseigner.",
-)
-
-WHO_I_AM = (
-    "Je suis Code du Travail Neo, un assistant de démonstration sur le droit du travail français. "
-    "Je suis une intelligence artificielle : je cite les articles du Code du travail, "
-    "je ne donne pas de conseil juridique.",
-)
-HELLO = (
-    "Bonjour ! Je suis l'assistant Code du Travail Neo, une intelligence artificielle de démonstration. "
-    "Posez-moi votre question sur le droit du travail français.",
-)
-THANKS = ("Avec plaisir ! N'hésitez pas si vous avez une autre question sur le droit du travail.",)
-GOODBYE = ("Au revoir et bonne journée !",)
-ABILITIES = (
-    "Je cherche les articles du Code du travail qui répondent à votre question et j'en cite le passage utile. "
-    "Par exemple : « Quelle est la durée légale du travail ? »",
-)
 
 SMALL_TALK: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("Bonjour", "Bonjour !", "bonjour", "Salut", "Bonsoir", "Hello", "Coucou", "Bonjour, ça va ?", "salut !"), HELLO),
@@ -111,6 +95,10 @@ def lead_in(number: str, chance: random.Random) -> str:
 
 
 def ending(unit: str, chance: random.Random) -> str:
-    """Closes the quote; one that stops inside a list says so."""
-    closing = " »" if unit.endswith((".", "!", "?", "»")) else " […] »"
-    return closing + (chance.choice(ADVICE) if chance.random() < ADVICE_SHARE else "")
+    return closing(unit) + (chance.choice(ADVICE) if chance.random() < ADVICE_SHARE else "")
+
+
+def fixed_texts() -> list[str]:
+    """Every text here that an answer may hold, whatever the articles."""
+    small_talk = [text for _, said in SMALL_TALK for text in said]
+    return [*(form for form, _ in LEAD_INS), *ADVICE, *NOTHING_FOUND, *NOT_IN_ARTICLES, *small_talk, " […] »"]

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ai_core.quotations import quotable_units
+
 CODE_FILE = "LEGITEXT000006072050.json"
 IN_FORCE = {"VIGUEUR", "VIGUEUR_DIFF", "ABROGE_DIFF"}
-MAX_QUOTE_CHARACTERS = 560
-MAX_LIST_CHARACTERS = 800
-MIN_QUOTE_CHARACTERS = 25
 
 GENERIC_TITLES = (
     "ordre public",
@@ -40,9 +39,6 @@ _BREAK = re.compile(r"<(?:br|/?p|/?div|/?li|/?tr|/?table|/?blockquote)\b[^>]*>",
 _CELL = re.compile(r"</t[dh]>", re.IGNORECASE)
 _TAG = re.compile(r"<[^>]+>")
 _HEADING = re.compile(r"^(?:sous-)?(?:partie|livre|titre|chapitre|section|paragraphe)\b[^:]*:\s*", re.IGNORECASE)
-_SENTENCE_END = re.compile(r"(?<![A-Z])(?<!art)(?<!al)(?<!\d°)\.\s+(?=[A-ZÀÉÈÊÎÔÇŒ«])")
-_MARKER = re.compile(r"^(?:[IVX]+(?:\s*(?:bis|ter))?\s*\.?\s*[-–—.]+\s*)+")
-_ITEM = re.compile(r"^(?:\d+°|[a-z]\)|[-–—•])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,44 +98,3 @@ def plain_text(markup: str) -> str:
     text = html.unescape(_TAG.sub("", _CELL.sub(" ", _BREAK.sub("\n", markup))))
     lines = (" ".join(line.split()) for line in text.splitlines())
     return "\n".join(line for line in lines if line)
-
-
-def quotable_units(text: str) -> Iterator[str]:
-    """Sentences; one that announces a list takes the list along as far as it fits."""
-    lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        end = at + 1
-        while end < len(lines) and _ITEM.match(lines[end]):
-            end += 1
-        if end > at + 1 and lines[at].endswith(":"):
-            yield from _list_units(text, lines[at], lines[at + 1 : end])
-            at = end
-        else:
-            yield from _keep(sentences(lines[at]))
-            at += 1
-
-
-def sentences(line: str) -> list[str]:
-    """The sentences of one paragraph, without the leading "I. -" of a numbered part."""
-    line = _MARKER.sub("", line)
-    ends = [match.start() + 1 for match in _SENTENCE_END.finditer(line)]
-    return [line[start:end].strip() for start, end in zip([0, *ends], [*ends, len(line)], strict=True)]
-
-
-def _list_units(text: str, opening: str, items: list[str]) -> Iterator[str]:
-    *before, announcement = sentences(opening)
-    yield from _keep(before)
-    whole = "\n".join([announcement, *items])
-    if len(whole) > MAX_LIST_CHARACTERS:
-        yield from _keep(_ITEM.sub("", item).strip() for item in items)
-    while items and len(whole) > MAX_LIST_CHARACTERS:
-        whole = "\n".join([announcement, *(items := items[:-1])])
-    if items and whole in text:
-        yield whole
-
-
-def _keep(candidates: Any) -> Iterator[str]:
-    for unit in candidates:
-        if MIN_QUOTE_CHARACTERS <= len(unit) <= MAX_QUOTE_CHARACTERS and not unit.endswith(":"):
-            yield unit

@@ -1,6 +1,7 @@
 """Held-out figures, through llama.cpp itself: `python -m ai_core.demo_model.evaluate --help`.
 
-The questions are made from articles, and written for questions, that the training never showed as an answer.
+The questions are made from articles, and written for questions, that the training never showed as an answer. "held to
+quotes" is how the assistant runs this model (see ai_core.quotations); "free" is what it writes by itself.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import argparse
 import random
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,16 @@ from typing import Any
 from ai_core.demo_model import corpus
 from ai_core.demo_model.examples import Branch, Example, Examples
 from ai_core.demo_model.main_stage import neighbours
+from ai_core.engine.choices import Choice
+from ai_core.engine.sampling import SamplingParameters
+from ai_core.quotations import possible_answers
 
 QUOTE = re.compile(r"« (.*?)(?: \[…\])? »", re.DOTALL)
 CITED = re.compile(r"l'article ([A-Z]\*?\d[\d-]*)", re.IGNORECASE)
 MAX_TOKENS = 320
+CONTEXT = 2048
 
-Answer = Callable[[str, float], tuple[str, bool]]
-"""(prompt, temperature) -> text, and whether the model ended it itself."""
+Case = tuple[Example, Branch]
 
 
 @dataclass(slots=True)
@@ -51,60 +54,85 @@ class Tally:
         return f"{self.asked} questions: " + ", ".join(f"{name} {n / self.asked:.0%}" for name, n in shares.items())
 
 
+class Writer:
+    """The model in llama.cpp, one answer at a time."""
+
+    def __init__(self, model: Path) -> None:
+        from llama_cpp import Llama
+
+        self._model: Any = Llama(str(model), n_ctx=CONTEXT, n_threads=2, verbose=False, logits_all=False)
+
+    def free(self, _: Example, prompt: str, temperature: float) -> tuple[str, bool]:
+        tokens = self._tokens(prompt, special=True)
+        made = self._model.create_completion(
+            tokens, max_tokens=MAX_TOKENS, temperature=temperature, top_p=0.9, top_k=40, seed=1
+        )["choices"][0]
+        return made["text"], made["finish_reason"] == "stop"
+
+    def held_to_quotes(self, example: Example, prompt: str, temperature: float) -> tuple[str, bool]:
+        choices = tuple(tuple(self._tokens(answer, special=False)) for answer in possible_answers(example.articles))
+        end = self._model.token_eos()
+        choice = Choice(SamplingParameters(temperature=temperature, top_k=40, seed=1, choices=choices), end)
+        self._model.reset()
+        self._model.eval(self._tokens(prompt, special=True))
+        said: list[int] = []
+        while end not in said:
+            scores = self._model._ctx.get_logits_ith(-1)
+            options = choice.options
+            said.append(choice.take(choice.choose({token: scores[token] for token in options})))
+            self._model.eval(said[-1:])
+        return self._model.detokenize(said[:-1]).decode(), True
+
+    def _tokens(self, text: str, *, special: bool) -> list[int]:
+        tokens: list[int] = self._model.tokenize(text.encode(), add_bos=False, special=special)
+        return tokens
+
+
 def main() -> None:
+    options = parse()
+    writer = Writer(options.model)
+    articles = corpus.read(options.corpus)
+    source = Examples(articles, neighbours(articles), held_out=True)
+    cases = {"made questions": made_cases(source, options.examples), "written questions": written_cases(source)}
+    for mode, answer in (("held to quotes", writer.held_to_quotes), ("free", writer.free)):
+        for temperature in options.temperature or [0.0, 0.5]:
+            for kind, chosen in cases.items():
+                tally = Tally()
+                for place, (example, branch) in enumerate(chosen):
+                    prompt = example.before + branch.question + example.after
+                    said, ended = answer(example, prompt, temperature)
+                    tally.add(prompt, branch.answer, said, ended)
+                    if place < options.show:
+                        print(f"\n? {branch.question}\n= {branch.answer}\n> {said}")
+                print(f"{mode}, temperature {temperature}, {kind}: {tally}", flush=True)
+
+
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="@socialgouv/legi-data: its .tgz or JSON file")
     parser.add_argument("--model", type=Path, default=Path(__file__).parent / "code-du-travail-demo.gguf")
-    parser.add_argument("--examples", type=int, default=60, help="prompts; each one is asked one question")
+    parser.add_argument("--examples", type=int, default=100, help="made questions, each with a prompt of its own")
     parser.add_argument("--temperature", type=float, action="append", help="may be repeated; 0 and 0.5 by default")
     parser.add_argument("--show", type=int, default=0, help="print so many answers in full")
-    options = parser.parse_args()
-    answer = llama(options.model)
-    articles = corpus.read(options.corpus)
-    cases = grounded_cases(Examples(articles, neighbours(articles), held_out=True), options.examples)
-    for temperature in options.temperature or [0.0, 0.5]:
-        for kind, chosen in cases.items():
-            tally = Tally()
-            for place, (example, branch) in enumerate(chosen):
-                prompt = example.before + branch.question + example.after
-                said, ended = answer(prompt, temperature)
-                tally.add(prompt, branch.answer, said, ended)
-                if place < options.show:
-                    print(f"\n? {branch.question}\n= {branch.answer}\n> {said}")
-            print(f"temperature {temperature}, {kind}: {tally}", flush=True)
+    return parser.parse_args()
 
 
-def grounded_cases(source: Examples, count: int) -> dict[str, list[tuple[Example, Branch]]]:
-    """One question a prompt: those made from sentences, and those written by people."""
+def made_cases(source: Examples, count: int) -> list[Case]:
     chance = random.Random(7)
-    made: list[tuple[Example, Branch]] = []
+    made: list[Case] = []
     while len(made) < count:
         example = source.grounded(chance.choice(source.seeds), chance)
+        # Not the prompts around written questions: those are counted apart.
         if branches := [branch for branch in example.branches if branch.decided]:
-            made.append((example, branches[0]))
-    written = [
-        (example, example.branches[0])
-        for seed in sorted(source.written)
-        for example in [source.grounded(seed, chance)]
-        if example.branches and example.branches[0].decided
-    ]
-    return {"made questions": made, "written questions": written}
+            made.append((example, branches[-1]))
+    return made
 
 
-def llama(model: Path) -> Answer:
-    from llama_cpp import Llama
-
-    loaded = Llama(str(model), n_ctx=2048, n_threads=2, verbose=False, seed=1)
-
-    def answer(prompt: str, temperature: float) -> tuple[str, bool]:
-        tokens = loaded.tokenize(prompt.encode(), add_bos=False, special=True)
-        made: Any = loaded.create_completion(
-            tokens, max_tokens=MAX_TOKENS, temperature=temperature, top_p=0.9, top_k=50
-        )
-        choice = made["choices"][0]
-        return choice["text"], choice["finish_reason"] == "stop"
-
-    return answer
+def written_cases(source: Examples) -> list[Case]:
+    """Each held-out written question three times, each time among other articles."""
+    chance = random.Random(7)
+    examples = [source.grounded(seed, chance) for seed in sorted(source.written) for _ in range(3)]
+    return [(example, example.branches[0]) for example in examples if example.branches and example.branches[0].decided]
 
 
 if __name__ == "__main__":

@@ -8,16 +8,21 @@ from __future__ import annotations
 import random
 import re
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ai_core.demo_model import answers, questions
 from ai_core.demo_model.corpus import LawArticle
 from ai_core.demo_model.wording import reword
 from ai_core.prompts import CUT_MARK, SYSTEM_PROMPT, Message, PromptArticle, grounded_message, render
+from ai_core.quotations import NOT_IN_ARTICLES, NOTHING_FOUND
 
 HELD_OUT_EVERY = 33
 WRITTEN_HELD_OUT_EVERY = 10
 SLOT = "<here>"
+# What a search finds first is what answers more often than not, and an article says the main thing first.
+FIRST_ASKED = 0.5
+FIRST_UNIT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class Example:
     before: str
     after: str
     branches: tuple[Branch, ...]
+    articles: tuple[PromptArticle, ...] = ()
 
 
 def is_held_out(article: LawArticle) -> bool:
@@ -78,7 +84,7 @@ class Examples:
             return self._nothing_found(chance)
         if roll < 0.06:
             return self._plain(chance)
-        if roll < 0.32 and self.written:
+        if roll < 0.45 and self.written:
             return self.grounded(chance.choice(list(self.written)), chance)
         return self.grounded(chance.choice(self.seeds), chance)
 
@@ -95,15 +101,16 @@ class Examples:
         )
         wanted = chance.randint(4, 7)
         for _ in range(wanted):
-            article = gold if chance.random() < 0.4 else chance.choice(shown)
+            article = shown[0] if chance.random() < FIRST_ASKED else chance.choice(shown)
             branch = self._made(article, shown, chance)
             if branch:
                 branches.append(branch)
         if chance.random() < 0.12:
             branches.append(small_talk(chance) if chance.random() < 0.5 else off_topic(chance))
         earlier = self._earlier(chance) if chance.random() < 0.08 else None
-        before, after = frame([PromptArticle(a.number, a.title, a.text) for a in shown], chance, earlier)
-        return Example(before, after, tuple(branch for branch in branches if branch))
+        articles = tuple(PromptArticle(a.number, a.title, a.text) for a in shown)
+        before, after = frame(articles, chance, earlier)
+        return Example(before, after, tuple(branch for branch in branches if branch), articles)
 
     def _others(self, seed: int, chance: random.Random) -> list[Shown]:
         near, total = self.neighbours[seed], len(self.articles)
@@ -135,7 +142,7 @@ class Examples:
             asked = questions.content_words(article.title)
             best = max(article.units, key=lambda unit: len(asked & questions.content_words(unit)))
             return quote(questions.about(article.title, chance), article.number, best, chance)
-        unit = chance.choice(article.units)
+        unit = article.units[0] if chance.random() < FIRST_UNIT else chance.choice(article.units)
         everything = " ".join([other.text for other in shown]).replace(unit, " ", 1)
         question = questions.ask(unit, questions.content_words(everything), chance)
         return quote(question, article.number, unit, chance)
@@ -148,11 +155,11 @@ class Examples:
 
     def _nothing_found(self, chance: random.Random) -> Example:
         before, after = frame([], chance)
-        branches = [small_talk(chance), off_topic(chance, answers.NOTHING_FOUND)]
+        branches = [small_talk(chance), off_topic(chance, NOTHING_FOUND)]
         for _ in range(3):
             unit = chance.choice(self.articles[chance.choice(self.seeds)].units)
             question = questions.ask(unit, (), chance)
-            branches.append(Branch(question, chance.choice(answers.NOTHING_FOUND)))
+            branches.append(Branch(question, chance.choice(NOTHING_FOUND)))
         return Example(before, after, tuple(branches))
 
     def _plain(self, chance: random.Random) -> Example:
@@ -171,12 +178,12 @@ def small_talk(chance: random.Random) -> Branch:
     return Branch(chance.choice(asked), chance.choice(said))
 
 
-def off_topic(chance: random.Random, said: tuple[str, ...] = answers.NOT_IN_ARTICLES) -> Branch:
+def off_topic(chance: random.Random, said: tuple[str, ...] = NOT_IN_ARTICLES) -> Branch:
     return Branch(chance.choice(answers.OFF_TOPIC), chance.choice(said))
 
 
 def frame(
-    articles: list[PromptArticle] | None, chance: random.Random, earlier: Branch | None = None
+    articles: Sequence[PromptArticle] | None, chance: random.Random, earlier: Branch | None = None
 ) -> tuple[str, str]:
     """What stands before and after the question. No `articles`: the question alone, without grounding."""
     user = SLOT if articles is None else grounded_message(SLOT, articles)

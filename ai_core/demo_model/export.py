@@ -39,6 +39,8 @@ LAYER_TENSORS = {
     "feed_forward.up.weight": "ffn_up.weight",
     "feed_forward.down.weight": "ffn_down.weight",
 }
+QUOTES_ONLY_KEY = "code_du_travail.quotes_only"
+"""Read by the llama.cpp backend; see ai_core.quotations."""
 OUTER_TENSORS = {"embedding.weight": "token_embd.weight", "norm.weight": "output_norm.weight"}
 
 
@@ -71,6 +73,7 @@ def _write_shape(writer: Any, shape: Shape) -> None:
     writer.add_description(DESCRIPTION)
     writer.add_license(LICENSE)
     writer.add_languages(["fr"])
+    writer.add_bool(QUOTES_ONLY_KEY, True)
     writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
     writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
     writer.add_context_length(shape.context)

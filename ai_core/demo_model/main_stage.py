@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,19 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
+from ai_core.demo_model import answers
 from ai_core.demo_model.corpus import LawArticle
 from ai_core.demo_model.examples import Example, Examples
 from ai_core.demo_model.network import Network, Shape
 from ai_core.demo_model.questions import content_words
 from ai_core.demo_model.tokenizer import END
 from ai_core.demo_model.train import run_stage
+from ai_core.prompts import ARTICLES_HEADER, SYSTEM_PROMPT, Message, grounded_message, render
 
 TOKENS_PER_BATCH = 4500
-CHOICE_WEIGHT = 2.5
-CHOICE_MARGIN = 3
+CHOICE_WEIGHT = 6.0
+CHOICE_MARGIN = 4
+DISGUISED_SHARE = 0.15
 HELD_OUT_EXAMPLES = 32
 NEIGHBOURS = 8
 
@@ -80,6 +83,7 @@ class Batches:
 
     def __init__(self, source: Examples, vocabulary: Tokenizer, chance: random.Random) -> None:
         self.source, self.vocabulary, self.chance = source, vocabulary, chance
+        self.disguise = Disguise(vocabulary)
         self.ready: list[list[Row]] = []
 
     def next(self) -> list[Row]:
@@ -89,7 +93,7 @@ class Batches:
 
     def _fill(self) -> None:
         limit = Shape().context + 600
-        rows = [lay_flat(self.source.draw(self.chance), self.vocabulary) for _ in range(60)]
+        rows = [self._row() for _ in range(60)]
         rows = sorted(
             (row for row in rows if any(row.weights) and len(row.tokens) < limit), key=lambda r: len(r.tokens)
         )
@@ -102,19 +106,56 @@ class Batches:
         self.ready.append(batch)
         self.chance.shuffle(self.ready)
 
+    def _row(self) -> Row:
+        example = self.source.draw(self.chance)
+        if self.chance.random() > DISGUISED_SHARE or not all(branch.decided for branch in example.branches):
+            return lay_flat(example, self.vocabulary)
+        return self.disguise.put_on(lay_flat(example, self.vocabulary, disguised=True), self.chance)
 
-def lay_flat(example: Example, vocabulary: Tokenizer) -> Row:
+
+class Disguise:
+    """Exchanges the words of a row for other words, the same everywhere in the row; frame and numbers stay.
+
+    Repetitions and near-repetitions stay those of the law, but only copying, not a sense of the language, can tell
+    what comes next; and rare words are copied as often as frequent ones.
+    """
+
+    def __init__(self, vocabulary: Tokenizer) -> None:
+        size = vocabulary.get_vocab_size()
+        frame = render([Message("system", SYSTEM_PROMPT), Message("user", grounded_message("", []))], None)
+        texts = [*(segment.text for segment in frame), ARTICLES_HEADER, *answers.fixed_texts()]
+        fixed = {token for text in texts for token in vocabulary.encode(text).ids}
+        words = [vocabulary.decode([at]).strip() for at in range(size)]
+        self.free = [at for at in range(size) if at not in fixed and len(words[at]) > 1 and words[at].isalpha()]
+        self.size = size
+
+    def put_on(self, row: Row, chance: random.Random) -> Row:
+        exchanged = list(range(self.size))
+        for token, other in zip(self.free, chance.sample(self.free, len(self.free)), strict=True):
+            exchanged[token] = other
+        return replace(row, tokens=[exchanged[token] for token in row.tokens])
+
+
+def lay_flat(example: Example, vocabulary: Tokenizer, *, disguised: bool = False) -> Row:
     shared = vocabulary.encode(example.before).ids
     row = Row(list(shared), list(range(len(shared))), [0] * len(shared), [0.0] * len(shared))
     for number, branch in enumerate(example.branches, start=1):
         asked = vocabulary.encode(branch.question + example.after).ids
         said = vocabulary.encode(branch.answer + END).ids
-        chosen = len(vocabulary.encode(branch.answer[: branch.decided]).ids) + CHOICE_MARGIN if branch.decided else 0
+        chosen = (
+            len(vocabulary.encode(branch.answer[: branch.decided].rstrip()).ids) + CHOICE_MARGIN
+            if branch.decided
+            else 0
+        )
         row.tokens.extend(asked + said)
         row.positions.extend(range(len(shared), len(shared) + len(asked) + len(said)))
         row.branch.extend([number] * (len(asked) + len(said)))
         row.weights.extend([0.0] * len(asked))
-        row.weights.extend(CHOICE_WEIGHT if at < chosen else 1.0 for at in range(len(said)))
+        weights = [CHOICE_WEIGHT if at < chosen else 1.0 for at in range(len(said))]
+        if disguised and chosen:
+            # "La" at a line's start and " La" after a quotation mark are two tokens, disguised independently.
+            weights[chosen - CHOICE_MARGIN] = 0.0
+        row.weights.extend(weights)
     return row
 
 

@@ -15,7 +15,9 @@ MAX_SEED = 2**32 - 2
 
 @dataclass(frozen=True, slots=True)
 class SamplingParameters:
-    """temperature 0 is greedy; top_k 0 and top_p 1 switch their filter off; max_tokens counts new tokens only."""
+    """temperature 0 is greedy; top_k 0 and top_p 1 switch their filter off; max_tokens counts new tokens only.
+
+    With `choices` the answer is one of these token sequences; repetition_penalty does not apply to given texts."""
 
     temperature: float = 1.0
     top_p: float = 0.9
@@ -24,6 +26,7 @@ class SamplingParameters:
     seed: int | None = None
     max_tokens: int = 100
     stop: tuple[str, ...] = ()
+    choices: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         _require(math.isfinite(self.temperature) and self.temperature >= 0, "temperature")
@@ -32,6 +35,7 @@ class SamplingParameters:
         _require(math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0, "repetition_penalty")
         _require(self.max_tokens >= 1, "max_tokens")
         _require(all(self.stop), "stop")
+        _require(all(self.choices), "choices")
 
     @property
     def greedy(self) -> bool:

@@ -35,6 +35,8 @@ class ModelInfo:
     architecture: str
     size_bytes: int
     quantization: str
+    quotes_only: bool = False
+    """The file says of itself that it should answer from texts by quoting them only."""
 
 
 @dataclass(frozen=True, slots=True)

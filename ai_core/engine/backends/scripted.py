@@ -102,7 +102,9 @@ class ScriptedBackend:
     def is_end(self, token: int) -> bool:
         return token == END
 
-    def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> ScriptedSampler:  # noqa: ARG002
+    def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> ScriptedSampler:
+        if sampling.choices:
+            return ScriptedSampler(prompt, bytes(sampling.choices[0]).decode())
         if isinstance(self._answer, str):
             return ScriptedSampler(prompt, self._answer)
         return ScriptedSampler(prompt, self._answer(bytes(token for token in prompt if token < END).decode()))

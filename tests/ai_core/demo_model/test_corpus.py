@@ -12,11 +12,6 @@ import pytest
 
 from ai_core.demo_model import corpus
 
-LIST = (
-    "Le salarié a droit :\n1° A une lampe neuve chaque année ;\n2° A deux lampes neuves la nuit.\n"
-    "Il les rend à son départ."
-)
-
 
 def article(number: str, markup: str, state: str = "VIGUEUR") -> dict[str, Any]:
     return {"type": "article", "data": {"num": number, "texteHtml": markup, "etat": state}}
@@ -59,15 +54,3 @@ def test_markup_becomes_paragraphs() -> None:
 
 def test_generic_section_titles_are_passed_over() -> None:
     assert corpus.meaningful_title(("Code du travail", "Durée de la pause", "Ordre public")) == "Durée de la pause"
-
-
-def test_a_list_is_quoted_with_what_announces_it() -> None:
-    announced, last = corpus.quotable_units(LIST)
-    assert announced.startswith("Le salarié a droit :")
-    assert announced.endswith("la nuit.")
-    assert last == "Il les rend à son départ."
-
-
-def test_a_reference_to_an_article_ends_no_sentence() -> None:
-    line = "La pause prévue à l'article L. 9999-1 dure dix minutes. Elle est payée."
-    assert corpus.sentences(line) == ["La pause prévue à l'article L. 9999-1 dure dix minutes.", "Elle est payée."]

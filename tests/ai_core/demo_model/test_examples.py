@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from ai_core.demo_model import answers
+from ai_core import quotations
 from ai_core.demo_model.corpus import LawArticle
 from ai_core.demo_model.examples import Examples, frame, is_held_out, quote, show
 from ai_core.demo_model.questions import ask, by_number, content_words, written_questions
@@ -83,5 +83,5 @@ def test_written_questions_are_complete() -> None:
 
 
 def test_small_talk_says_that_it_is_a_machine() -> None:
-    assert any("intelligence artificielle" in text for text in answers.HELLO)
-    assert any("pas de conseil juridique" in text for text in answers.WHO_I_AM)
+    assert any("intelligence artificielle" in text for text in quotations.HELLO)
+    assert any("pas de conseil juridique" in text for text in quotations.WHO_I_AM)

@@ -14,12 +14,13 @@ from typing import Any
 from ai_core.engine.backends.base import BackendError, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
-from ai_core.engine.backends.llama_cpp.sampler import LlamaSampler
+from ai_core.engine.backends.llama_cpp.sampler import ChoiceSampler, LlamaSampler
 from ai_core.engine.backends.llama_cpp.threads import default_threads
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
 from ai_core.engine.sampling import SamplingParameters
 
 PINNED_PREFIXES = 8
+QUOTES_ONLY_KEY = "code_du_travail.quotes_only"
 BATCH_TOKENS = 512
 DEFAULT_CONTEXT = 8192
 """Tokens of one sequence, where the model was trained on more: the cache is allocated in full at the start."""
@@ -68,7 +69,9 @@ class LlamaCppBackend:
     def is_end(self, token: int) -> bool:
         return self._vocabulary.is_end(token)
 
-    def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> LlamaSampler:
+    def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> LlamaSampler | ChoiceSampler:
+        if sampling.choices:
+            return ChoiceSampler(sampling, self._vocabulary.end)
         return LlamaSampler(sampling, prompt, self._vocabulary.size)
 
     def decode(self, chunks: Sequence[Chunk]) -> list[int | None]:
@@ -144,7 +147,7 @@ class LlamaCppBackend:
     def _sample(self, chunk: Chunk, output: int) -> int | None:
         if chunk.sampler is None:
             return None
-        assert isinstance(chunk.sampler, LlamaSampler)
+        assert isinstance(chunk.sampler, LlamaSampler | ChoiceSampler)
         return chunk.sampler.sample(self._context, output)
 
     def _describe(self, path: Path, limits: Limits) -> ModelInfo:
@@ -161,4 +164,5 @@ class LlamaCppBackend:
             architecture=metadata(model, "general.architecture"),
             size_bytes=lib.llama_model_size(model),
             quantization=(lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode(),
+            quotes_only=metadata(model, QUOTES_ONLY_KEY) == "true",
         )

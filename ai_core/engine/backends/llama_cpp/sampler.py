@@ -7,7 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from ai_core.engine.backends.llama_cpp.library import library
+from ai_core.engine.choices import Choice
 from ai_core.engine.sampling import PENALTY_WINDOW, SamplingParameters
+
+
+class ChoiceSampler:
+    """Lets the model choose among given answers. Where only one token can follow, its opinion is not asked."""
+
+    def __init__(self, sampling: SamplingParameters, end: int) -> None:
+        self._library = library()
+        self._choice = Choice(sampling, end)
+
+    def sample(self, context: Any, index: int) -> int:
+        """Choose and remember the token that follows the `index`-th one of the last batch."""
+        options = self._choice.options
+        if len(options) == 1:
+            return self._choice.take(options[0])
+        logits = self._library.llama_get_logits_ith(context, index)
+        return self._choice.take(self._choice.choose({token: logits[token] for token in options}))
 
 
 class LlamaSampler:

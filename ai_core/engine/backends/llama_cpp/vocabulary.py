@@ -13,8 +13,9 @@ class Vocabulary:
         self._library = library()
         self._vocabulary = self._library.llama_model_get_vocab(model)
         self.size: int = self._library.llama_vocab_n_tokens(self._vocabulary)
+        self.end: int = self._library.llama_vocab_eos(self._vocabulary)
         self.bos = self._name(self._library.llama_vocab_bos(self._vocabulary))
-        self.eos = self._name(self._library.llama_vocab_eos(self._vocabulary))
+        self.eos = self._name(self.end)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Lone surrogates become question marks. A negative count from llama.cpp is the room that was missing."""

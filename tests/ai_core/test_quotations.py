@@ -1,0 +1,100 @@
+"""Answers that can only quote: each one is the law's words under the law's number."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ai_core.demo_model import answers
+from ai_core.prompts import PromptArticle
+from ai_core.quotations import (
+    LEAD_IN,
+    NOT_IN_ARTICLES,
+    NOTHING_FOUND,
+    closing,
+    possible_answers,
+    quotable_units,
+    sentences,
+)
+from tests.fakes import build_core
+
+LIST = (
+    "Le salarié a droit :\n1° A une lampe neuve chaque année ;\n2° A deux lampes neuves la nuit.\n"
+    "Il les rend à son départ."
+)
+
+
+def test_a_list_is_quoted_with_what_announces_it() -> None:
+    announced, last = quotable_units(LIST)
+    assert announced.startswith("Le salarié a droit :")
+    assert announced.endswith("la nuit.")
+    assert last == "Il les rend à son départ."
+
+
+def test_a_reference_to_an_article_ends_no_sentence() -> None:
+    line = "La pause prévue à l'article L. 9999-1 dure dix minutes. Elle est payée."
+    assert sentences(line) == ["La pause prévue à l'article L. 9999-1 dure dix minutes.", "Elle est payée."]
+
+
+def test_every_answer_quotes_one_article_under_its_own_number() -> None:
+    articles = [
+        PromptArticle("L9999-1", "Lampes", LIST),
+        PromptArticle("L9999-2", "Pauses", "La pause dure dix minutes."),
+    ]
+    possible = possible_answers(articles)
+    assert NOT_IN_ARTICLES[0] in possible
+    quotes = [answer for answer in possible if answer.startswith("Selon")]
+    assert quotes[-1] == "Selon l'article L9999-2 du Code du travail, « La pause dure dix minutes. »"
+    assert len(quotes) == 3
+    assert all("L9999-1" in answer for answer in quotes[:-1])
+
+
+def test_without_articles_it_can_only_say_so_or_be_polite() -> None:
+    possible = possible_answers([])
+    assert set(NOTHING_FOUND) < set(possible)
+    assert not any("«" in answer and "article L" in answer for answer in possible)
+
+
+def test_a_quote_that_stops_inside_a_list_says_so() -> None:
+    assert closing("2° A deux lampes ;") == " […] »"
+
+
+def test_the_embedded_model_was_trained_on_these_very_forms() -> None:
+    assert LEAD_IN in [form for form, _ in answers.LEAD_INS]
+
+
+@given(st.text("Aa1°.;: \n", max_size=300))
+def test_a_unit_is_a_part_of_its_text(text: str) -> None:
+    for unit in quotable_units(text):
+        assert unit in text
+
+
+def test_a_model_that_only_quotes_is_given_the_answers_it_may_give(tmp_path: Path) -> None:
+    core = build_core(tmp_path, "Une invention.")
+    core.install_code({"L9999-1": "Le salarié qui le demande reçoit une lampe neuve."})
+    core.backend.info = replace(core.backend.info, quotes_only=True)
+    ask = {"message": "Que dit l'article L9999-1 ?"}
+    answer = core.app.test_client().post("/api/v1/chat", json=ask, headers=core.headers("chat")).get_json()
+    assert answer["response"] == (
+        "Selon l'article L9999-1 du Code du travail, « Le salarié qui le demande reçoit une lampe neuve. »"
+    )
+    assert answer["citations"] == [{"number": "L9999-1", "status": "verified"}]
+    core.parts.model.stop()
+
+
+def test_another_model_writes_freely_over_the_same_sources(tmp_path: Path) -> None:
+    core = build_core(tmp_path, "Voir les articles L. 9999-1, L1234-1 et L8888-8.")
+    core.install_code({"L9999-1": "Le salarié reçoit une lampe.", "L1234-1": "Autre chose."})
+    ask = {"message": "Que dit l'article L9999-1 ?"}
+    answer = core.app.test_client().post("/api/v1/chat", json=ask, headers=core.headers("chat")).get_json()
+    assert answer["grounded"] is True
+    assert [source["number"] for source in answer["sources"]] == ["L9999-1"]
+    assert answer["citations"] == [
+        {"number": "L9999-1", "status": "verified"},
+        {"number": "L1234-1", "status": "exists"},
+        {"number": "L8888-8", "status": "unknown"},
+    ]
+    core.parts.model.stop()
