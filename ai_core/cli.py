@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -94,8 +95,23 @@ def _knowledge_commands(parser: argparse.ArgumentParser) -> None:
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
     config = Path(__file__).with_name("gunicorn.conf.py")
     if options.quickstart:
+        _require_free_port(settings)
         _announce(settings, _prepare(settings))
     os.execv(sys.executable, [sys.executable, "-m", "gunicorn", "--config", str(config)])  # noqa: S606 - our interpreter
+
+
+def _require_free_port(settings: Settings) -> None:
+    """Say so before the long steps, not after them. Raises SettingError."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise SettingError(
+                f"PORT: cannot listen on {settings.host}:{settings.port} ({error.strerror}); "
+                f"choose another, for instance: PORT={settings.port % 65_535 + 1} make run"
+            ) from None
 
 
 def _prepare(settings: Settings) -> str:
@@ -132,7 +148,8 @@ def _local_key(path: Path) -> str:
 
 
 def _announce(settings: Settings, key: str) -> None:
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    host = f"[{host}]" if ":" in host else host
     _progress("Loading the model ...")
     process = subprocess.Popen(  # noqa: S603 - our interpreter, our module
         [sys.executable, "-m", "ai_core.announce", f"http://{host}:{settings.port}"], stdin=subprocess.PIPE, text=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,18 @@ def test_a_bad_setting_names_its_variable(capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setenv("PORT", "many")
     assert main(["check-config"]) == 2
     assert capsys.readouterr().err == "ai-core: PORT: 'many' is not a whole number\n"
+
+
+def test_a_port_in_use_is_said_before_the_long_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        monkeypatch.setenv("PORT", str(taken.getsockname()[1]))
+        assert main(["serve", "--quickstart"]) == 2
+    assert capsys.readouterr().err.startswith("ai-core: PORT: cannot listen on 127.0.0.1:")
+    assert not (tmp_path / "ai_core.sqlite3").exists()
 
 
 def test_searching_without_the_code_says_how_to_bring_it(capsys: pytest.CaptureFixture[str]) -> None:
