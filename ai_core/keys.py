@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import peewee
+
 from ai_core.storage import ApiKey, utc_now
 from common.auth import NewKey, make_key, prefix_of, proves
+
+logger = logging.getLogger(__name__)
 
 SCOPES = ("admin", "chat", "models")
 TOUCH_EVERY = timedelta(minutes=1)
@@ -100,8 +105,16 @@ def verify_key(text: str, address: str) -> KeyRecord:
     if record.allowed_networks and not _inside(address, record.allowed_networks):
         raise KeyRefused("address")
     if record.last_used_at is None or now - record.last_used_at >= TOUCH_EVERY:
-        ApiKey.update(last_used_at=now).where(ApiKey.id == record.id).execute()
+        _note_use(record, now)
     return record
+
+
+def _note_use(record: KeyRecord, now: datetime) -> None:
+    try:
+        ApiKey.update(last_used_at=now).where(ApiKey.id == record.id).execute()
+    except peewee.OperationalError:
+        # A full disk or a locked database: the question matters more than the note.
+        logger.warning("use of a key not noted", extra={"key": record.prefix}, exc_info=True)
 
 
 def _inside(address: str, networks: tuple[str, ...]) -> bool:

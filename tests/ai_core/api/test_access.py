@@ -90,6 +90,13 @@ def test_use_is_noted(core: Core) -> None:
         assert ApiKey.get(ApiKey.prefix == key.split("-")[1]).last_used_at is not None
 
 
+def test_a_database_that_cannot_be_written_still_lets_keys_in(core: Core) -> None:
+    key = core.key("chat")
+    with connection(core.parts.database):
+        core.parts.database.execute_sql("PRAGMA query_only = 1")
+        assert ask(core, key).status_code == 200
+
+
 def test_the_request_after_the_limit_is_429_and_says_when(tmp_path: Path) -> None:
     core = build_core(tmp_path, RATE_LIMIT_PER_MINUTE="2")
     key = core.key("chat")
