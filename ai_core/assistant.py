@@ -30,10 +30,10 @@ _FINISH_NOTICES = {FinishReason.DEADLINE: texts.DEADLINE, FinishReason.MODEL_UNL
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """What the search gave: nothing was asked of it (None), or the hits of `base`, maybe none."""
+    """The Code that answers are checked against, if installed, and what a search in it gave (None: not searched)."""
 
     base: KnowledgeBase | None
-    hits: Sequence[SearchHit]
+    hits: Sequence[SearchHit] | None
 
 
 class Assistant:
@@ -68,7 +68,7 @@ class Assistant:
         sampling = sampling_for(question.channel, question.requested)
         grounding = self._ground(question)
         prompt = self._build_prompt(serving.backend, question, grounding, sampling)
-        if serving.backend.info.quotes_only and grounding.base is not None:
+        if serving.backend.info.quotes_only and grounding.hits is not None:
             sampling = _limited_to(possible_answers(prompt.articles), sampling, serving.backend)
         request = GenerationRequest(
             prompt.tokens,
@@ -81,10 +81,10 @@ class Assistant:
         return RunningAnswer(self._model.model_id, request, prompt, grounding, question.grounding, arrived)
 
     def _ground(self, question: Question) -> Grounding:
-        if not question.grounding:
-            return Grounding(None, ())
         base = self._knowledge.get()
-        return Grounding(base, base.relevant(question.text, limit=self._articles) if base else ())
+        if base is None or not question.grounding:
+            return Grounding(base, None)
+        return Grounding(base, base.relevant(question.text, limit=self._articles))
 
     def _build_prompt(
         self, backend: Backend, question: Question, grounding: Grounding, sampling: SamplingParameters
@@ -95,7 +95,7 @@ class Assistant:
                 system=self._system_prompt,
                 question=question.text,
                 history=question.history,
-                hits=None if grounding.base is None else grounding.hits,
+                hits=grounding.hits,
                 max_tokens=sampling.max_tokens,
             )
         except QuestionTooLong as error:

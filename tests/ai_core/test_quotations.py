@@ -83,18 +83,3 @@ def test_a_model_that_only_quotes_is_given_the_answers_it_may_give(tmp_path: Pat
     )
     assert answer["citations"] == [{"number": "L9999-1", "status": "verified"}]
     core.parts.model.stop()
-
-
-def test_another_model_writes_freely_over_the_same_sources(tmp_path: Path) -> None:
-    core = build_core(tmp_path, "Voir les articles L. 9999-1, L1234-1 et L8888-8.")
-    core.install_code({"L9999-1": "Le salarié reçoit une lampe.", "L1234-1": "Autre chose."})
-    ask = {"message": "Que dit l'article L9999-1 ?"}
-    answer = core.app.test_client().post("/api/v1/chat", json=ask, headers=core.headers("chat")).get_json()
-    assert answer["grounded"] is True
-    assert [source["number"] for source in answer["sources"]] == ["L9999-1"]
-    assert answer["citations"] == [
-        {"number": "L9999-1", "status": "verified"},
-        {"number": "L1234-1", "status": "exists"},
-        {"number": "L8888-8", "status": "unknown"},
-    ]
-    core.parts.model.stop()
