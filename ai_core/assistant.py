@@ -20,10 +20,11 @@ from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.knowledge.search import SearchHit
 from ai_core.loaded_model import LoadedModel
 from ai_core.parameters import as_used, sampling_for
-from ai_core.quotations import possible_answers
+from ai_core.quotations import Passage, possible_answers
 from common.errors import InvalidFields, ServiceError
 
 LOOK_AT_CLIENT = 0.2  # seconds: how long a silent engine keeps us from seeing that the client went away
+CLOSE = 0.8  # of the best hit's score: hits below it are read by a model that only quotes, but not quoted
 
 _FINISH_NOTICES = {FinishReason.DEADLINE: texts.DEADLINE, FinishReason.MODEL_UNLOADED: texts.MODEL_UNLOADED}
 
@@ -69,7 +70,7 @@ class Assistant:
         grounding = self._ground(question)
         prompt = self._build_prompt(serving.backend, question, grounding, sampling)
         if serving.backend.info.quotes_only and grounding.hits is not None:
-            sampling = _limited_to(possible_answers(prompt.articles), sampling, serving.backend)
+            sampling = _limited_to(possible_answers(_best_passages(prompt)), sampling, serving.backend)
         request = GenerationRequest(
             prompt.tokens,
             shared_prefix=prompt.shared_prefix,
@@ -180,6 +181,11 @@ class RunningAnswer:
         if reason in _FINISH_NOTICES:
             notices.append(_FINISH_NOTICES[reason])
         return " ".join(notices) or None
+
+
+def _best_passages(prompt: ConversationPrompt) -> list[Passage]:
+    found = zip(prompt.articles, prompt.hits, strict=True)
+    return [Passage(article, hit.excerpt) for article, hit in found if hit.score >= CLOSE * prompt.hits[0].score]
 
 
 def _limited_to(answers: Sequence[str], sampling: SamplingParameters, backend: Backend) -> SamplingParameters:

@@ -1,13 +1,15 @@
 """Answers that can only quote: for a model that finds the right passage more surely than it copies it.
 
 Every possible answer is a lead-in, a whole sentence (or a sentence with its list) of an article in the prompt, and the
-closing mark. The model chooses one of them; it cannot misquote, nor put one article's words under another's number.
+closing mark. The search narrows them down, the model chooses one; it cannot misquote, nor put one article's words under
+another's number.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from ai_core.prompts import PromptArticle
 
@@ -42,20 +44,42 @@ ABILITIES = (
 MAX_QUOTE_CHARACTERS = 560
 MAX_LIST_CHARACTERS = 800
 MIN_QUOTE_CHARACTERS = 25
+HEAD_CHARACTERS = 60  # of two texts that begin alike: they are the same passage
 _SENTENCE_END = re.compile(r"(?<![A-Z])(?<!art)(?<!al)(?<!\d°)\.\s+(?=[A-ZÀÉÈÊÎÔÇŒ«])")
 _MARKER = re.compile(r"^(?:[IVX]+(?:\s*(?:bis|ter))?\s*\.?\s*[-–—.]+\s*)+")
 _ITEM = re.compile(r"^(?:\d+°|[a-z]\)|[-–—•])")
 
 
-def possible_answers(articles: Sequence[PromptArticle]) -> list[str]:
-    """Every answer that quotes one of `articles`, the one that says that none of them answers, and small talk."""
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """An article of the prompt, and the part of it that the search found most telling."""
+
+    article: PromptArticle
+    excerpt: str = ""
+
+
+def possible_answers(passages: Sequence[Passage]) -> list[str]:
+    """Every answer that quotes one of `passages`, the one that says that none of them answers, and small talk."""
     quotes = [
-        LEAD_IN.format(article.number) + unit + closing(unit)
-        for article in articles
-        for unit in quotable_units(article.text)
+        LEAD_IN.format(passage.article.number) + unit + closing(unit)
+        for passage in passages
+        for unit in telling_units(passage)
     ]
-    refusals = NOT_IN_ARTICLES if articles else NOTHING_FOUND
+    refusals = NOT_IN_ARTICLES if passages else NOTHING_FOUND
     return [*quotes, *refusals, *HELLO, *WHO_I_AM, *THANKS, *GOODBYE, *ABILITIES]
+
+
+def telling_units(passage: Passage) -> list[str]:
+    """The unit in which the excerpt begins, else those that it holds, else all of the article."""
+    units = list(quotable_units(passage.article.text))
+    excerpt = _head(passage.excerpt)
+    beginning = [unit for unit in units if excerpt and excerpt in " ".join(unit.split())]
+    held = [unit for unit in units if _head(unit) in " ".join(passage.excerpt.split())]
+    return beginning or held or units
+
+
+def _head(text: str) -> str:
+    return " ".join(text.rstrip("…").split())[:HEAD_CHARACTERS].rstrip()
 
 
 def closing(unit: str) -> str:

@@ -11,19 +11,14 @@ import random
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ai_core.demo_model import corpus
 from ai_core.demo_model.examples import Branch, Example, Examples
 from ai_core.demo_model.main_stage import neighbours
-from ai_core.engine.choices import Choice
-from ai_core.engine.sampling import SamplingParameters
-from ai_core.quotations import possible_answers
+from ai_core.demo_model.writer import Writer
 
 QUOTE = re.compile(r"« (.*?)(?: \[…\])? »", re.DOTALL)
 CITED = re.compile(r"l'article ([A-Z]\*?\d[\d-]*)", re.IGNORECASE)
-MAX_TOKENS = 320
-CONTEXT = 2048
 
 Case = tuple[Example, Branch]
 
@@ -54,53 +49,22 @@ class Tally:
         return f"{self.asked} questions: " + ", ".join(f"{name} {n / self.asked:.0%}" for name, n in shares.items())
 
 
-class Writer:
-    """The model in llama.cpp, one answer at a time."""
-
-    def __init__(self, model: Path) -> None:
-        from llama_cpp import Llama
-
-        self._model: Any = Llama(str(model), n_ctx=CONTEXT, n_threads=2, verbose=False, logits_all=False)
-
-    def free(self, _: Example, prompt: str, temperature: float) -> tuple[str, bool]:
-        tokens = self._tokens(prompt, special=True)
-        made = self._model.create_completion(
-            tokens, max_tokens=MAX_TOKENS, temperature=temperature, top_p=0.9, top_k=40, seed=1
-        )["choices"][0]
-        return made["text"], made["finish_reason"] == "stop"
-
-    def held_to_quotes(self, example: Example, prompt: str, temperature: float) -> tuple[str, bool]:
-        choices = tuple(tuple(self._tokens(answer, special=False)) for answer in possible_answers(example.articles))
-        end = self._model.token_eos()
-        choice = Choice(SamplingParameters(temperature=temperature, top_k=40, seed=1, choices=choices), end)
-        self._model.reset()
-        self._model.eval(self._tokens(prompt, special=True))
-        said: list[int] = []
-        while end not in said:
-            scores = self._model._ctx.get_logits_ith(-1)
-            options = choice.options
-            said.append(choice.take(choice.choose({token: scores[token] for token in options})))
-            self._model.eval(said[-1:])
-        return self._model.detokenize(said[:-1]).decode(), True
-
-    def _tokens(self, text: str, *, special: bool) -> list[int]:
-        tokens: list[int] = self._model.tokenize(text.encode(), add_bos=False, special=special)
-        return tokens
-
-
 def main() -> None:
     options = parse()
     writer = Writer(options.model)
     articles = corpus.read(options.corpus)
     source = Examples(articles, neighbours(articles), held_out=True)
     cases = {"made questions": made_cases(source, options.examples), "written questions": written_cases(source)}
-    for mode, answer in (("held to quotes", writer.held_to_quotes), ("free", writer.free)):
+    for mode in ("held to quotes", "free"):
         for temperature in options.temperature or [0.0, 0.5]:
             for kind, chosen in cases.items():
                 tally = Tally()
                 for place, (example, branch) in enumerate(chosen):
                     prompt = example.before + branch.question + example.after
-                    said, ended = answer(example, prompt, temperature)
+                    if mode == "free":
+                        said, ended = writer.free(prompt, temperature)
+                    else:
+                        said, ended = writer.held_to_quotes(prompt, example.articles, temperature), True
                     tally.add(prompt, branch.answer, said, ended)
                     if place < options.show:
                         print(f"\n? {branch.question}\n= {branch.answer}\n> {said}")

@@ -80,11 +80,11 @@ class Examples:
 
     def draw(self, chance: random.Random) -> Example:
         roll = chance.random()
-        if roll < 0.04:
+        if roll < 0.09:
             return self._nothing_found(chance)
-        if roll < 0.06:
+        if roll < 0.11:
             return self._plain(chance)
-        if roll < 0.45 and self.written:
+        if roll < 0.5 and self.written:
             return self.grounded(chance.choice(list(self.written)), chance)
         return self.grounded(chance.choice(self.seeds), chance)
 
@@ -94,11 +94,9 @@ class Examples:
         first = chance.random() < 0.6
         if not first:
             chance.shuffle(shown)
-        branches = (
-            [self._written(written, gold, chance) for written in chance.sample(self.written.get(seed, []), 1)]
-            if (seed in self.written)
-            else []
-        )
+        written = self.written.get(seed, [])
+        chosen = chance.sample(written, min(2, len(written)))
+        branches = [self._written(question, gold, chance) for question in chosen]
         wanted = chance.randint(4, 7)
         for _ in range(wanted):
             article = shown[0] if chance.random() < FIRST_ASKED else chance.choice(shown)
@@ -155,7 +153,7 @@ class Examples:
 
     def _nothing_found(self, chance: random.Random) -> Example:
         before, after = frame([], chance)
-        branches = [small_talk(chance), off_topic(chance, NOTHING_FOUND)]
+        branches = [small_talk(chance), small_talk(chance), off_topic(chance, NOTHING_FOUND)]
         for _ in range(3):
             unit = chance.choice(self.articles[chance.choice(self.seeds)].units)
             question = questions.ask(unit, (), chance)

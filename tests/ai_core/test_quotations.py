@@ -14,10 +14,12 @@ from ai_core.quotations import (
     LEAD_IN,
     NOT_IN_ARTICLES,
     NOTHING_FOUND,
+    Passage,
     closing,
     possible_answers,
     quotable_units,
     sentences,
+    telling_units,
 )
 from tests.fakes import build_core
 
@@ -39,17 +41,24 @@ def test_a_reference_to_an_article_ends_no_sentence() -> None:
     assert sentences(line) == ["La pause prévue à l'article L. 9999-1 dure dix minutes.", "Elle est payée."]
 
 
+PAUSE = PromptArticle("L9999-2", "Pauses", "La pause dure dix minutes au moins.")
+LAMPS = PromptArticle("L9999-1", "Lampes", LIST)
+
+
 def test_every_answer_quotes_one_article_under_its_own_number() -> None:
-    articles = [
-        PromptArticle("L9999-1", "Lampes", LIST),
-        PromptArticle("L9999-2", "Pauses", "La pause dure dix minutes."),
-    ]
-    possible = possible_answers(articles)
+    possible = possible_answers([Passage(LAMPS, ""), Passage(PAUSE, "")])
     assert NOT_IN_ARTICLES[0] in possible
     quotes = [answer for answer in possible if answer.startswith("Selon")]
-    assert quotes[-1] == "Selon l'article L9999-2 du Code du travail, « La pause dure dix minutes. »"
+    assert quotes[-1] == "Selon l'article L9999-2 du Code du travail, « La pause dure dix minutes au moins. »"
     assert len(quotes) == 3
     assert all("L9999-1" in answer for answer in quotes[:-1])
+
+
+def test_the_search_narrows_an_article_down_to_its_telling_passage() -> None:
+    (whole_list,) = telling_units(Passage(LAMPS, "2° A deux lampes neuves la nuit."))
+    assert whole_list.startswith("Le salarié a droit :")
+    assert telling_units(Passage(LAMPS, "Il les rend à son départ.")) == ["Il les rend à son départ."]
+    assert len(telling_units(Passage(LAMPS, "Rien de tel…"))) == 2
 
 
 def test_without_articles_it_can_only_say_so_or_be_polite() -> None:
