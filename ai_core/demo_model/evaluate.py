@@ -1,7 +1,9 @@
 """Held-out figures, through llama.cpp itself: `python -m ai_core.demo_model.evaluate --help`.
 
-The questions are made from articles, and written for questions, that the training never showed as an answer. "held to
-quotes" is how the assistant runs this model (see ai_core.quotations); "free" is what it writes by itself.
+The questions are made from articles that the training never showed as an answer, or written and kept apart. "held to
+quotes": every passage of every article in the prompt is open to the model (the assistant leaves it only those that the
+search finds telling, see ai_core.quotations); "free": what it writes by itself. Prompts in which the right article does
+not stand first are counted apart, as the order says much.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 from ai_core.demo_model import corpus
 from ai_core.demo_model.examples import Branch, Example, Examples
 from ai_core.demo_model.main_stage import neighbours
-from ai_core.demo_model.writer import Writer
+from ai_core.demo_model.writer import MODEL, Writer
 
 QUOTE = re.compile(r"« (.*?)(?: \[…\])? »", re.DOTALL)
 CITED = re.compile(r"l'article ([A-Z]\*?\d[\d-]*)", re.IGNORECASE)
@@ -54,7 +56,7 @@ def main() -> None:
     writer = Writer(options.model)
     articles = corpus.read(options.corpus)
     source = Examples(articles, neighbours(articles), held_out=True)
-    cases = {"made questions": made_cases(source, options.examples), "written questions": written_cases(source)}
+    cases = by_place({"made": made_cases(source, options.examples), "written": written_cases(source)})
     for mode in ("held to quotes", "free"):
         for temperature in options.temperature or [0.0, 0.5]:
             for kind, chosen in cases.items():
@@ -74,11 +76,21 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", type=Path, required=True, help="@socialgouv/legi-data: its .tgz or JSON file")
-    parser.add_argument("--model", type=Path, default=Path(__file__).parent / "code-du-travail-demo.gguf")
+    parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--examples", type=int, default=100, help="made questions, each with a prompt of its own")
     parser.add_argument("--temperature", type=float, action="append", help="may be repeated; 0 and 0.5 by default")
     parser.add_argument("--show", type=int, default=0, help="print so many answers in full")
     return parser.parse_args()
+
+
+def by_place(cases: dict[str, list[Case]]) -> dict[str, list[Case]]:
+    """Each kind in two: the right article stands first in the prompt, or it does not."""
+    split: dict[str, list[Case]] = {}
+    for kind, chosen in cases.items():
+        for example, branch in chosen:
+            first = CITED.findall(branch.answer)[:1] == [example.articles[0].number]
+            split.setdefault(f"{kind}, right article {'first' if first else 'later'}", []).append((example, branch))
+    return split
 
 
 def made_cases(source: Examples, count: int) -> list[Case]:

@@ -142,17 +142,15 @@ def lay_flat(example: Example, vocabulary: Tokenizer, *, disguised: bool = False
     for number, branch in enumerate(example.branches, start=1):
         asked = vocabulary.encode(branch.question + example.after).ids
         said = vocabulary.encode(branch.answer + END).ids
-        chosen = (
-            len(vocabulary.encode(branch.answer[: branch.decided].rstrip()).ids) + CHOICE_MARGIN
-            if branch.decided
-            else 0
-        )
+        chosen = CHOICE_MARGIN
+        if branch.decided:
+            chosen += len(vocabulary.encode(branch.answer[: branch.decided].rstrip()).ids)
         row.tokens.extend(asked + said)
         row.positions.extend(range(len(shared), len(shared) + len(asked) + len(said)))
         row.branch.extend([number] * (len(asked) + len(said)))
         row.weights.extend([0.0] * len(asked))
         weights = [CHOICE_WEIGHT if at < chosen else 1.0 for at in range(len(said))]
-        if disguised and chosen:
+        if disguised:
             # "La" at a line's start and " La" after a quotation mark are two tokens, disguised independently.
             weights[chosen - CHOICE_MARGIN] = 0.0
         row.weights.extend(weights)
