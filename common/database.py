@@ -76,11 +76,12 @@ def migrate(database: peewee.Database, component: str, migrations: Sequence[Migr
     """Apply what `component` has not applied yet; return the names applied. Two processes may call it at once."""
     applied: list[str] = []
     with connection(database):
-        database.execute_sql(
-            "CREATE TABLE IF NOT EXISTS schema_migration ("
-            "component VARCHAR(64) NOT NULL, name VARCHAR(128) NOT NULL, applied_at VARCHAR(40) NOT NULL, "
-            "PRIMARY KEY (component, name))"
-        )
+        with _exclusive(database):  # on PostgreSQL two CREATE TABLE IF NOT EXISTS at once can fail
+            database.execute_sql(
+                "CREATE TABLE IF NOT EXISTS schema_migration ("
+                "component VARCHAR(64) NOT NULL, name VARCHAR(128) NOT NULL, applied_at VARCHAR(40) NOT NULL, "
+                "PRIMARY KEY (component, name))"
+            )
         for migration in migrations:
             if _apply_once(database, component, migration):
                 applied.append(migration.name)

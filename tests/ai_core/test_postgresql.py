@@ -1,0 +1,88 @@
+"""The same service over PostgreSQL: schema, keys, the Code, and a database that goes away and comes back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from ai_core.storage import ApiKey, KnowledgeRevision
+from common.database import Migration, connection, migrate, open_database
+from tests.fakes import Core, build_core
+from tests.postgres import Postgres, programs
+
+pytestmark = pytest.mark.skipif(
+    programs() is None and os.environ.get("CI") != "true",
+    reason="PostgreSQL is not installed: tests/system_packages.sh",
+)
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Postgres]:
+    server = Postgres()
+    server.start()
+    yield server
+    server.stop()
+    server.remove()
+
+
+@pytest.fixture
+def core(postgres: Postgres, tmp_path: Path) -> Iterator[Core]:
+    built = build_core(tmp_path, DATABASE_URL=postgres.url)
+    yield built
+    built.parts.model.stop()
+
+
+def ask(core: Core, key: str, message: str = "Que dit l'article L9999-1 ?") -> tuple[int, dict[str, object]]:
+    response = core.app.test_client().post("/api/v1/chat", json={"message": message}, headers={"X-API-Key": key})
+    return response.status_code, response.get_json()
+
+
+def test_processes_that_start_together_make_one_schema(postgres: Postgres) -> None:
+    def start(_: int) -> list[str]:
+        database = open_database(postgres.url)
+        step = Migration("one", lambda database: database.execute_sql("CREATE TABLE once (id INTEGER)"))
+        return migrate(database, "race", [step])
+
+    with ThreadPoolExecutor(6) as pool:
+        applied = list(pool.map(start, range(6)))
+    assert sorted(applied) == [[], [], [], [], [], ["one"]]
+
+
+def test_keys_live_and_die_there(core: Core) -> None:
+    admin = core.headers("admin")
+    client = core.app.test_client()
+    made = client.post("/api/v1/admin/keys", json={"name": "Café", "scopes": ["chat"]}, headers=admin).get_json()
+    assert ask(core, made["key"])[0] == 200
+    with connection(core.parts.database):
+        assert ApiKey.get_by_id(made["id"]).last_used_at is not None
+    assert client.delete(f"/api/v1/admin/keys/{made['id']}", headers=admin).status_code == 204
+    assert ask(core, made["key"])[0] == 401
+
+
+def test_the_code_is_imported_searched_and_replaced(core: Core) -> None:
+    core.install_code({"L9999-1": "Le salarié reçoit une lampe."})
+    status, answer = ask(core, core.key("chat"))
+    assert status == 200
+    assert "L9999-1" in str(answer["sources"])
+    core.install_code({"L9999-1": "Le salarié reçoit deux lampes."})
+    with connection(core.parts.database):
+        assert KnowledgeRevision.select().where(KnowledgeRevision.active == True).count() == 1  # noqa: E712 - SQL
+
+
+def test_while_the_database_is_away_questions_get_503_and_then_it_recovers(core: Core, postgres: Postgres) -> None:
+    key = core.key("chat")
+    assert ask(core, key)[0] == 200
+    postgres.stop()
+    try:
+        status, error = ask(core, key)
+        assert (status, error["code"]) == (503, "database_unavailable")
+        assert core.app.test_client().get("/health").status_code == 200
+        ready = core.app.test_client().get("/health/ready")
+        assert ready.status_code == 503
+    finally:
+        postgres.start()
+    assert ask(core, key)[0] == 200
