@@ -105,9 +105,9 @@ def made_cases(source: Examples, count: int) -> list[Case]:
 
 
 def written_cases(source: Examples) -> list[Case]:
-    """Each held-out written question three times, each time among other articles."""
+    """Each held-out written question, as its article's prompt comes out."""
     chance = random.Random(7)
-    examples = [source.grounded(seed, chance) for seed in sorted(source.written) for _ in range(3)]
+    examples = [source.grounded(seed, chance) for seed in sorted(source.written)]
     return [(example, example.branches[0]) for example in examples if example.branches and example.branches[0].decided]
 
 

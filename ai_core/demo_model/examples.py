@@ -67,10 +67,13 @@ def show(article: LawArticle, budget: int) -> Shown:
 
 
 class Examples:
-    """Draws examples; `neighbours[i]` are the articles most like articles[i], nearest first."""
+    """Draws examples; `neighbours[i]` are the articles most like articles[i], nearest first; `plain` is the share of
+    examples without articles."""
 
-    def __init__(self, articles: list[LawArticle], neighbours: list[list[int]], *, held_out: bool) -> None:
-        self.articles, self.neighbours = articles, neighbours
+    def __init__(
+        self, articles: list[LawArticle], neighbours: list[list[int]], *, held_out: bool, plain: float = 0.11
+    ) -> None:
+        self.articles, self.neighbours, self.plain = articles, neighbours, plain
         self.at = {article.number: at for at, article in enumerate(articles)}
         self.seeds = [at for at, article in enumerate(articles) if article.units and is_held_out(article) == held_out]
         self.written: dict[int, list[questions.WrittenQuestion]] = {}
@@ -80,9 +83,9 @@ class Examples:
 
     def draw(self, chance: random.Random) -> Example:
         roll = chance.random()
-        if roll < 0.09:
+        if roll < 0.8 * self.plain:
             return self._nothing_found(chance)
-        if roll < 0.11:
+        if roll < self.plain:
             return self._plain(chance)
         if roll < 0.5 and self.written:
             return self.grounded(chance.choice(list(self.written)), chance)
@@ -153,7 +156,7 @@ class Examples:
 
     def _nothing_found(self, chance: random.Random) -> Example:
         before, after = frame([], chance)
-        branches = [small_talk(chance), small_talk(chance), off_topic(chance, NOTHING_FOUND)]
+        branches = [*(small_talk(chance) for _ in range(4)), off_topic(chance, NOTHING_FOUND)]
         for _ in range(3):
             unit = chance.choice(self.articles[chance.choice(self.seeds)].units)
             question = questions.ask(unit, (), chance)

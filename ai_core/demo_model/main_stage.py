@@ -32,6 +32,17 @@ NEIGHBOURS = 8
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """`plain`: share of examples without articles; `rate`: share of the learning rates. Files lie in the run folder."""
+
+    name: str
+    start: str
+    best: str
+    plain: float
+    rate: float
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """One example laid flat. Branch 0 is what all questions share; each question sees it and itself only."""
 
@@ -42,24 +53,30 @@ class Row:
     """Weight of each token as a target (0: only read)."""
 
 
-def main_stage(options: argparse.Namespace, articles: list[LawArticle], vocabulary: Tokenizer) -> None:
+MAIN = Stage("main", "warm-up.pt", "best.pt", plain=0.11, rate=1.0)
+POLISH = Stage("polish", "best.pt", "polished.pt", plain=0.4, rate=0.4)
+
+
+def main_stage(options: argparse.Namespace, articles: list[LawArticle], vocabulary: Tokenizer, stage: Stage) -> None:
     network = Network(Shape())
-    start = torch.load(options.run / "warm-up.pt", weights_only=True)["network"]
-    network.load_state_dict(start)
+    network.load_state_dict(torch.load(options.run / stage.start, weights_only=True)["network"])
     near = neighbours(articles)
-    source = Examples(articles, near, held_out=False)
+    source = Examples(articles, near, held_out=False, plain=stage.plain)
     fixed = random.Random(1)
-    kept_apart = Examples(articles, near, held_out=True)
+    kept_apart = Examples(articles, near, held_out=True, plain=stage.plain)
     measured = [lay_flat(kept_apart.draw(fixed), vocabulary) for _ in range(HELD_OUT_EXAMPLES)]
     batches = Batches(source, vocabulary, random.Random(os.getpid()))
-    best = Best(options.run / "best.pt")
+    best = Best(options.run / stage.best)
 
     def at_save(spent: float) -> None:
         with torch.no_grad():
             losses = [batch_loss(network, [row]).item() for row in measured if any(row.weights)]
         best.keep(network, sum(losses) / len(losses), spent)
 
-    run_stage(network, options.run / "main.pt", options.minutes, lambda: batch_loss(network, batches.next()), at_save)
+    def loss() -> Tensor:
+        return batch_loss(network, batches.next())
+
+    run_stage(network, options.run / f"{stage.name}.pt", options.minutes, loss, at_save, stage.rate)
 
 
 class Best:

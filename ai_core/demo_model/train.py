@@ -1,7 +1,7 @@
 """Train the demonstration model: `python -m ai_core.demo_model.train --help`.
 
-Two stages: `warm-up` (the law's language, copying quotes), then `main` (grounded questions and answers). Each one
-keeps its checkpoint in the run folder and goes on from there when started again.
+Three stages: `warm-up` (the law's language, copying quotes), `main` (grounded questions and answers), `polish` (more
+small talk). Each one keeps its checkpoint in the run folder and goes on from there when started again.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def main() -> None:
     if options.stage == "warm-up":
         warm_up(options, articles, vocabulary)
     else:
-        from ai_core.demo_model.main_stage import main_stage
+        from ai_core.demo_model.main_stage import MAIN, POLISH, main_stage
 
-        main_stage(options, articles, vocabulary)
+        main_stage(options, articles, vocabulary, MAIN if options.stage == "main" else POLISH)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=("warm-up", "main"))
+    parser.add_argument("stage", choices=("warm-up", "main", "polish"))
     parser.add_argument("--corpus", type=Path, required=True, help="@socialgouv/legi-data: its .tgz or JSON file")
     parser.add_argument("--run", type=Path, required=True, help="folder for tokenizer, checkpoints and logs")
     parser.add_argument("--minutes", type=float, required=True, help="length of the stage; the rate falls towards it")
@@ -85,10 +85,15 @@ def warm_up(options: argparse.Namespace, articles: list[corpus.LawArticle], voca
 
 
 def run_stage(
-    network: Network, checkpoint: Path, minutes: float, loss: Loss, at_save: Callable[[float], None] | None = None
+    network: Network,
+    checkpoint: Path,
+    minutes: float,
+    loss: Loss,
+    at_save: Callable[[float], None] | None = None,
+    rate: float = 1.0,
 ) -> None:
     """Minimise `loss` for `minutes` in all, those of earlier, broken-off runs of this stage included."""
-    optimizer = Optimizer(network, MATRIX_RATE, OTHER_RATE)
+    optimizer = Optimizer(network, MATRIX_RATE * rate, OTHER_RATE * rate)
     spent, step = resume(network, optimizer, checkpoint)
     begun, saved, mean = time.monotonic() - spent, time.monotonic(), None
     while (spent := time.monotonic() - begun) < minutes * 60:
