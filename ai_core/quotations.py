@@ -60,11 +60,10 @@ class Passage:
 
 def possible_answers(passages: Sequence[Passage]) -> list[str]:
     """Every answer that quotes one of `passages`, the one that says that none of them answers, and small talk."""
-    quotes = [
-        LEAD_IN.format(passage.article.number) + unit + closing(unit)
-        for passage in passages
-        for unit in telling_units(passage)
-    ]
+    found = [(passage, unit) for passage in passages for unit in telling_units(passage)]
+    # A list that holds the question's words in one of its items is mostly about something else.
+    opening = [(passage, unit) for passage, unit in found if _one_line(unit).startswith(_head(passage.excerpt))]
+    quotes = [LEAD_IN.format(passage.article.number) + unit + closing(unit) for passage, unit in opening or found]
     refusals = NOT_IN_ARTICLES if passages else NOTHING_FOUND
     return [*quotes, *refusals, *HELLO, *WHO_I_AM, *THANKS, *GOODBYE, *ABILITIES]
 
@@ -73,13 +72,17 @@ def telling_units(passage: Passage) -> list[str]:
     """The unit in which the excerpt begins, else those that it holds, else all of the article."""
     units = list(quotable_units(passage.article.text))
     excerpt = _head(passage.excerpt)
-    beginning = [unit for unit in units if excerpt and excerpt in " ".join(unit.split())]
-    held = [unit for unit in units if _head(unit) in " ".join(passage.excerpt.split())]
+    beginning = [unit for unit in units if excerpt and excerpt in _one_line(unit)]
+    held = [unit for unit in units if _head(unit) in _one_line(passage.excerpt)]
     return beginning or held or units
 
 
 def _head(text: str) -> str:
-    return " ".join(text.rstrip("…").split())[:HEAD_CHARACTERS].rstrip()
+    return _one_line(text.rstrip("…"))[:HEAD_CHARACTERS].rstrip()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def closing(unit: str) -> str:

@@ -61,6 +61,14 @@ def test_the_search_narrows_an_article_down_to_its_telling_passage() -> None:
     assert len(telling_units(Passage(LAMPS, "Rien de tel…"))) == 2
 
 
+def test_a_sentence_is_preferred_to_a_list_that_only_mentions_the_words() -> None:
+    mentioned = Passage(LAMPS, "2° A deux lampes neuves la nuit.")
+    said = Passage(PAUSE, "La pause dure dix minutes")
+    quotes = [answer for answer in possible_answers([mentioned, said]) if answer.startswith("Selon")]
+    assert [PAUSE.number in quote for quote in quotes] == [True]
+    assert any(LAMPS.number in answer for answer in possible_answers([mentioned])), "unless there is nothing else"
+
+
 def test_without_articles_it_can_only_say_so_or_be_polite() -> None:
     possible = possible_answers([])
     assert set(NOTHING_FOUND) < set(possible)

@@ -60,6 +60,21 @@ def test_a_question_is_answered_from_the_article_that_settles_it(
     assert all(citation["status"] == "verified" for citation in answer["citations"])
 
 
+@pytest.mark.parametrize(
+    ("question", "article", "words"),
+    [
+        ("Quelle est la durée légale du travail ?", "L3121-27", "trente-cinq heures par semaine"),
+        ("Quel est le préavis en cas de démission ?", "L1237-1", "la durée du préavis sont fixées par la loi"),
+    ],
+)
+def test_the_questions_that_everybody_asks_get_the_law_itself(
+    server: Server, key: str, question: str, article: str, words: str
+) -> None:
+    _, answer = server.post("/api/v1/chat", {"message": question}, key)
+    assert answer["citations"] == [{"number": article, "status": "verified"}]
+    assert words in answer["response"]
+
+
 def test_what_the_answer_quotes_stands_in_a_source(server: Server, key: str) -> None:
     body = {"message": "Quelle est la durée légale du travail ?", "temperature": 0}
     _, answer = server.post("/api/v1/chat", body, key)
