@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ai_core.prompts import PromptArticle
+from ai_core.prompts import CUT_MARK, PromptArticle
 
 LEAD_IN = "Selon l'article {} du Code du travail, « "
 NOTHING_FOUND = (
@@ -69,12 +69,13 @@ def possible_answers(passages: Sequence[Passage]) -> list[str]:
 
 
 def telling_units(passage: Passage) -> list[str]:
-    """The unit in which the excerpt begins, else those that it holds, else all of the article."""
-    units = list(quotable_units(passage.article.text))
+    """The unit in which the excerpt begins, else those that it holds, else all of the article, else the excerpt."""
+    units = list(quotable_units(passage.article.text.removesuffix(CUT_MARK)))
     excerpt = _head(passage.excerpt)
     beginning = [unit for unit in units if excerpt and excerpt in _one_line(unit)]
     held = [unit for unit in units if _head(unit) in _one_line(passage.excerpt)]
-    return beginning or held or units
+    whole = _one_line(passage.excerpt.rstrip("…"))
+    return beginning or held or units or ([whole] if whole else [])
 
 
 def _head(text: str) -> str:

@@ -61,6 +61,18 @@ def test_the_search_narrows_an_article_down_to_its_telling_passage() -> None:
     assert len(telling_units(Passage(LAMPS, "Rien de tel…"))) == 2
 
 
+def test_a_cut_article_ends_its_quote_once() -> None:
+    cut = PromptArticle("L9999-3", "Lampes", "Le salarié reçoit une lampe neuve. […]")
+    assert possible_answers([Passage(cut)])[0].endswith("« Le salarié reçoit une lampe neuve. »")
+
+
+def test_an_article_of_one_endless_sentence_is_quoted_by_its_excerpt() -> None:
+    endless = PromptArticle("L9999-4", "Lampes", "Le salarié reçoit " + "une lampe, " * 80)
+    assert possible_answers([Passage(endless, "Le salarié reçoit une lampe, une…")])[0].endswith(
+        "« Le salarié reçoit une lampe, une […] »"
+    )
+
+
 def test_a_sentence_is_preferred_to_a_list_that_only_mentions_the_words() -> None:
     mentioned = Passage(LAMPS, "2° A deux lampes neuves la nuit.")
     said = Passage(PAUSE, "La pause dure dix minutes")
