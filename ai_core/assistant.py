@@ -71,6 +71,8 @@ class Assistant:
         prompt = self._build_prompt(serving.backend, question, grounding, sampling)
         if serving.backend.info.quotes_only and grounding.hits is not None:
             sampling = _limited_to(possible_answers(_best_passages(prompt)), sampling, serving.backend)
+            if "temperature" not in question.requested:
+                sampling = replace(sampling, temperature=0.0)  # the best passage, not one of the better ones
         request = GenerationRequest(
             prompt.tokens,
             shared_prefix=prompt.shared_prefix,

@@ -111,4 +111,7 @@ def test_a_model_that_only_quotes_is_given_the_answers_it_may_give(tmp_path: Pat
         "Selon l'article L9999-1 du Code du travail, « Le salarié qui le demande reçoit une lampe neuve. »"
     )
     assert answer["citations"] == [{"number": "L9999-1", "status": "verified"}]
+    assert answer["parameters_used"]["temperature"] == 0
+    warm = core.app.test_client().post("/api/v1/chat", json={**ask, "temperature": 0.7}, headers=core.headers("chat"))
+    assert warm.get_json()["parameters_used"]["temperature"] == 0.7, "a client's own wish comes first"
     core.parts.model.stop()
