@@ -49,7 +49,7 @@ def test_a_failed_migration_is_undone_and_tried_again(tmp_path: Path) -> None:
     assert migrate(database, "x", [Migration("one", lambda _: None)]) == ["one"]
 
 
-@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "mysql://h/d", "/tmp/x.db"])
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "mysql://h/d", "/srv/x.db"])
 def test_an_address_that_we_cannot_use_is_refused_by_the_variable(url: str) -> None:
     with pytest.raises(DatabaseUrlError, match="^DATABASE_URL: "):
         open_database(url)
