@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ai_core import texts
 from ai_core.answer import Answer, Question
@@ -70,9 +71,8 @@ class Assistant:
         grounding = self._ground(question)
         prompt = self._build_prompt(serving.backend, question, grounding, sampling)
         if serving.backend.info.quotes_only and grounding.hits is not None:
-            sampling = _limited_to(possible_answers(_best_passages(prompt)), sampling, serving.backend)
-            if "temperature" not in question.requested:
-                sampling = replace(sampling, temperature=0.0)  # the best passage, not one of the better ones
+            answers = possible_answers(_best_passages(prompt))
+            sampling = _choosing_among(answers, sampling, question.requested, serving.backend)
         request = GenerationRequest(
             prompt.tokens,
             shared_prefix=prompt.shared_prefix,
@@ -190,8 +190,21 @@ def _best_passages(prompt: ConversationPrompt) -> list[Passage]:
     return [Passage(article, hit.excerpt) for article, hit in found if hit.score >= CLOSE * prompt.hits[0].score]
 
 
-def _limited_to(answers: Sequence[str], sampling: SamplingParameters, backend: Backend) -> SamplingParameters:
-    return replace(sampling, choices=tuple(tuple(backend.tokenize(answer, special=False)) for answer in answers))
+def _choosing_among(
+    answers: Sequence[str], sampling: SamplingParameters, requested: Mapping[str, Any], backend: Backend
+) -> SamplingParameters:
+    """`sampling` for a choice among `answers`. Raises InvalidFields for what a choice cannot honour."""
+    if requested.get("repetition_penalty", 1.0) != 1.0:
+        raise InvalidFields(
+            {"repetition_penalty": ["The loaded model answers by exact quotation: only 1 is possible."]}
+        )
+    return replace(
+        sampling,
+        choices=tuple(tuple(backend.tokenize(answer, special=False)) for answer in answers),
+        repetition_penalty=1.0,
+        # The best passage, not one of the better ones, unless the client wants to draw.
+        temperature=requested.get("temperature", 0.0) if sampling.temperature else 0.0,
+    )
 
 
 def _submit(engine: Engine, request: GenerationRequest, field: str) -> None:

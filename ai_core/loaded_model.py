@@ -39,7 +39,6 @@ class LoadedModel:
     def __init__(self, model_id: str, load: Callable[[], Serving]) -> None:
         self.model_id = model_id
         self.status = ModelStatus.LOADING
-        self.error: str | None = None
         self._load = load
         self._serving: Serving | None = None
         self._thread = threading.Thread(target=self._run, name="model-loader", daemon=True)
@@ -77,8 +76,8 @@ class LoadedModel:
             serving.engine.start()
         except Exception as error:
             # A bad model must leave the process able to say so.
-            self.error = f"{error.__class__.__name__}: {error}"
-            logger.error("model failed to load", extra={"model": self.model_id, "reason": self.error}, exc_info=error)
+            reason = f"{error.__class__.__name__}: {error}"
+            logger.error("model failed to load", extra={"model": self.model_id, "reason": reason}, exc_info=error)
             self.status = ModelStatus.ERROR
             return
         self._serving = serving

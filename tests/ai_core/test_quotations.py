@@ -114,4 +114,13 @@ def test_a_model_that_only_quotes_is_given_the_answers_it_may_give(tmp_path: Pat
     assert answer["parameters_used"]["temperature"] == 0
     warm = core.app.test_client().post("/api/v1/chat", json={**ask, "temperature": 0.7}, headers=core.headers("chat"))
     assert warm.get_json()["parameters_used"]["temperature"] == 0.7, "a client's own wish comes first"
+    telegram = core.app.test_client().post(
+        "/api/v1/chat", json={**ask, "channel": "telegram"}, headers=core.headers("chat")
+    )
+    assert telegram.get_json()["parameters_used"]["repetition_penalty"] == 1.0, "what really reached the model"
+    refused = core.app.test_client().post(
+        "/api/v1/chat", json={**ask, "parameters": {"repetition_penalty": 1.2}}, headers=core.headers("chat")
+    )
+    assert refused.status_code == 422
+    assert "repetition_penalty" in refused.get_json()["errors"]
     core.parts.model.stop()
