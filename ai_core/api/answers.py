@@ -13,10 +13,10 @@ from flask import Response
 from ai_core.answer import Answer, Question
 from ai_core.api import examples, sse
 from ai_core.api.access import SECURITY, Limits, requires
+from ai_core.api.answer_schemas import AnswerSchema, ChatSchema, GenerateSchema
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.client import ClientConnection
 from ai_core.api.documented import KEYED, WITH_BODY, errors
-from ai_core.api.schemas import AnswerSchema, ChatSchema, GenerateSchema
 from ai_core.assistant import Assistant, RunningAnswer
 from ai_core.engine.request import Priority
 from ai_core.prompts import Message

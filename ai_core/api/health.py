@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from ai_core.api.access import SECURITY, requires
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, errors
-from ai_core.api.schemas import HealthSchema, ReadinessSchema
+from ai_core.api.health_schemas import HealthSchema, ReadinessSchema
 from ai_core.loaded_model import LoadedModel
 from common.health import Check, run_checks
 from common.metrics import exposition

@@ -12,7 +12,7 @@ from ai_core.api import examples
 from ai_core.api.access import SECURITY, current_key, requires
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, WITH_BODY, errors
-from ai_core.api.schemas import KeyListSchema, KeyWithTextSchema, NewKeySchema
+from ai_core.api.key_schemas import KeyListSchema, KeyWithTextSchema, NewKeySchema
 from ai_core.keys import KeyRecord, create_key, list_keys, revoke_key, rotate_key
 from ai_core.storage import AuditEntry
 from common.errors import InvalidFields, ServiceError

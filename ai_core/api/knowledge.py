@@ -7,7 +7,8 @@ from typing import Any
 from ai_core.api.access import SECURITY, requires
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, errors
-from ai_core.api.schemas import ArticleSchema, SearchResultsSchema, SearchSchema, clean
+from ai_core.api.knowledge_schemas import ArticleSchema, SearchResultsSchema, SearchSchema
+from ai_core.api.schemas import clean
 from ai_core.knowledge.base import KnowledgeBase
 from ai_core.knowledge.current import CurrentKnowledge
 from common.errors import ServiceError

@@ -13,8 +13,8 @@ from flask import Flask, Response, jsonify, request
 from marshmallow import ValidationError
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from ai_core.api.answer_schemas import ChatSchema
 from ai_core.api.pages import blueprint
-from ai_core.api.schemas import ChatSchema
 from common.errors import InvalidFields, ServiceError, error_response, register_error_handlers
 from common.log import request_id
 

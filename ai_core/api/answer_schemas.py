@@ -1,0 +1,147 @@
+"""Questions, their generation parameters, and answers."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields, validate
+
+from ai_core.api.schemas import Strict, Text
+from ai_core.engine.request import FinishReason
+
+MAX_TURNS = 100
+MAX_TURN_LENGTH = 20_000
+PRIORITIES = ("interactive", "mail", "batch")
+
+
+class TurnSchema(Strict):
+    """One earlier turn of the conversation."""
+
+    role = fields.String(required=True, validate=validate.OneOf(("user", "assistant")))
+    content = Text(required=True, validate=validate.Length(max=MAX_TURN_LENGTH))
+
+
+class SamplingSchema(Strict):
+    """Generation parameters common to the top level of a request and to its `parameters`."""
+
+    temperature = fields.Float(validate=validate.Range(0, 2), metadata={"description": "0 is greedy."})
+    top_p = fields.Float(validate=validate.Range(0, 1))
+    top_k = fields.Integer(strict=True, validate=validate.Range(1, 100))
+    stop = fields.List(
+        fields.String(validate=validate.Length(1, 100)),
+        validate=validate.Length(max=8),
+        metadata={"description": "Texts that end the answer; they are not part of it."},
+    )
+    seed = fields.Integer(strict=True, validate=validate.Range(0, 2**32 - 2))
+
+
+class ParametersSchema(SamplingSchema):
+    """All generation parameters. One that the loaded model's format cannot honour is refused."""
+
+    max_length = fields.Integer(
+        strict=True, validate=validate.Range(1, 2048), metadata={"description": "Most new tokens."}
+    )
+    repetition_penalty = fields.Float(
+        validate=validate.Range(0, 2, min_inclusive=False), metadata={"exclusiveMinimum": True}
+    )
+    do_sample = fields.Boolean()
+    num_beams = fields.Integer(strict=True, validate=validate.Range(1, 10))
+    length_penalty = fields.Float(validate=validate.Range(0, 2))
+    early_stopping = fields.Boolean()
+    pad_token_id = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0))
+    eos_token_id = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0))
+
+
+class QuestionSchema(SamplingSchema):
+    """What /chat and /generate have in common."""
+
+    max_tokens = fields.Integer(
+        strict=True, validate=validate.Range(1, 2048), metadata={"description": "Most new tokens."}
+    )
+    model = fields.String(validate=validate.Length(1, 200), metadata={"description": "Default: the loaded model."})
+    parameters = fields.Nested(ParametersSchema, metadata={"description": "The top level wins where both name one."})
+    context = fields.List(
+        fields.Nested(TurnSchema),
+        validate=validate.Length(max=MAX_TURNS),
+        metadata={"description": "Earlier turns, oldest first."},
+    )
+    stream = fields.Boolean(load_default=False, metadata={"description": "Answer as Server-Sent Events."})
+
+
+class ChatSchema(QuestionSchema):
+    """A person's message."""
+
+    message = Text(required=True)
+    channel = fields.String(
+        load_default="api",
+        validate=validate.Regexp(r"^[a-z][a-z0-9_-]{0,31}\Z"),
+        metadata={"description": "Where the message comes from: telegram, webapp, mail ..."},
+    )
+    user_id = fields.String(
+        validate=validate.Length(1, 128), metadata={"description": "Counts towards that person's rate limit."}
+    )
+    grounding = fields.Boolean(load_default=True, metadata={"description": "Search the Code du travail first."})
+
+
+class EmailContextSchema(Strict):
+    """The mail that `prompt` is the text of."""
+
+    sender = fields.String(
+        validate=validate.Length(1, 320), metadata={"description": "Counts towards that person's rate limit."}
+    )
+    subject = Text(validate=validate.Length(max=998))
+    thread_id = fields.String(validate=validate.Length(1, 998), metadata={"description": "Given back in the answer."})
+    previous_messages = fields.List(
+        fields.Nested(TurnSchema),
+        validate=validate.Length(max=MAX_TURNS),
+        metadata={"description": "Earlier mails of the thread, oldest first; instead of `context`."},
+    )
+
+
+class GenerateSchema(QuestionSchema):
+    """A prompt to answer."""
+
+    prompt = Text(required=True)
+    priority = fields.String(load_default="interactive", validate=validate.OneOf(PRIORITIES))
+    email_context = fields.Nested(EmailContextSchema)
+    grounding = fields.Boolean(load_default=False, metadata={"description": "Search the Code du travail first."})
+
+
+class SourceSchema(Schema):
+    """An article that the model was given."""
+
+    number = fields.String(required=True, metadata={"example": "L3121-27"})
+    title = fields.String(required=True)
+    url = fields.Url(required=True)
+    excerpt = fields.String(required=True)
+    score = fields.Float(required=True)
+
+
+class CitationSchema(Schema):
+    """An article number that the answer names."""
+
+    number = fields.String(required=True)
+    status = fields.String(
+        required=True,
+        validate=validate.OneOf(("verified", "exists", "unknown")),
+        metadata={"description": "verified: among the sources; exists: in the Code, not among them; unknown: neither."},
+    )
+
+
+class AnswerSchema(Schema):
+    """A finished answer."""
+
+    response = fields.String(required=True)
+    model = fields.String(required=True)
+    tokens_used = fields.Integer(required=True)
+    prompt_tokens = fields.Integer(required=True)
+    completion_tokens = fields.Integer(required=True)
+    processing_time = fields.Float(required=True, metadata={"description": "Seconds."})
+    timestamp = fields.String(required=True, metadata={"format": "date-time", "description": "ISO 8601, UTC."})
+    finish_reason = fields.String(required=True, validate=validate.OneOf([reason.value for reason in FinishReason]))
+    parameters_used = fields.Dict(keys=fields.String(), required=True)
+    grounded = fields.Boolean(required=True, metadata={"description": "Whether the answer has sources."})
+    sources = fields.List(fields.Nested(SourceSchema), required=True)
+    citations = fields.List(fields.Nested(CitationSchema), required=True)
+    notice = fields.String(allow_none=True, metadata={"description": "A sentence that the person must see."})
+    cached = fields.Boolean(required=True)
+    suggested_subject = fields.String(metadata={"description": "With email_context only."})
+    thread_id = fields.String(metadata={"description": "As given in email_context."})
