@@ -16,7 +16,7 @@ from ai_core.prompts import CUT_MARK, PromptArticle, grounded_message
 def lamp_article(at: int) -> LawArticle:
     sentence = f"L'employeur remet la lampe numéro {at} au salarié dans un délai de {at} jours après son arrivée."
     other = f"Le salarié conserve la lampe numéro {at} pendant toute la durée de son contrat de travail."
-    return LawArticle(f"L9999-{at}", f"Lampe {at}", ("Lampes",), f"{sentence} {other}", (sentence, other))
+    return LawArticle(f"L9999-{at}", f"Lampe {at}", f"{sentence} {other}", (sentence, other))
 
 
 ARTICLES = [lamp_article(at) for at in range(1, 120)]
