@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 QUESTIONS ?= ../shared/data/retrieval_dev.json
 PYTEST_ARGS ?=
 
-.PHONY: help run install test check format bench-search lock system-packages clean
+.PHONY: help run install install-formats test check format bench-search lock system-packages clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -19,6 +19,8 @@ run: $(VENV)/.installed ## Install what is missing, then start the AI core on HO
 	@exec $(BIN)/python -m ai_core serve --quickstart
 
 install: $(VENV)/.installed ## Install what `make run` needs into .venv
+
+install-formats: $(VENV)/.installed-formats ## Install what other models than GGUF need (TORCH_INDEX=URL of a CPU index)
 
 test: $(VENV)/.installed-dev system-packages ## Install what the tests need, then run them all (PYTEST_ARGS="-k ...")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -59,7 +61,13 @@ $(VENV)/.installed: requirements/ai_core.txt requirements/ai_core-gguf.txt | $(B
 	$(PIP) install --require-hashes -r requirements/ai_core-gguf.txt
 	@touch $@
 
-$(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed
+$(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed $(VENV)/.installed-formats
 	@echo "Installing the test tools ..."
 	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.installed-formats: requirements/torch.txt requirements/ai_core-transformers.txt requirements/ai_core-onnx.txt $(VENV)/.installed
+	@echo "Installing PyTorch, transformers and onnxruntime ..."
+	$(PIP) install --quiet $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -r requirements/torch.txt
+	$(PIP) install --quiet --require-hashes -r requirements/ai_core-transformers.txt -r requirements/ai_core-onnx.txt
 	@touch $@
