@@ -33,6 +33,13 @@ class Choice:
         self._tree = self._tree[token]
         return token
 
+    def take_certain(self) -> list[int]:
+        """Go on through the tokens that are the only option, up to the next real choice or the end."""
+        certain = []
+        while len(self._tree) == 1:
+            certain.append(self.take(next(iter(self._tree))))
+        return certain
+
     def choose(self, logits: Mapping[int, float]) -> int:
         """One of the options by its logit, under the request's top_k, temperature and top_p, in llama.cpp's order."""
         ranked = sorted(logits, key=lambda token: logits[token], reverse=True)

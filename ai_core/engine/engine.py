@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
-from ai_core.engine.backends.base import Backend, OutOfCells
+from ai_core.engine.backends.base import Backend, Chosen, OutOfCells
 from ai_core.engine.errors import EngineBusy, EngineStopped, InvalidRequest, PromptTooLong
 from ai_core.engine.request import FinishReason, GenerationRequest, Priority
 from ai_core.engine.scheduler import Plan, Scheduler, rank
@@ -170,7 +170,7 @@ class Engine:
             if sequence.prefix is not None and sequence.reused:
                 self._backend.copy(sequence.prefix.sequence, sequence.slot, sequence.reused)
 
-    def _compute(self, plan: Plan) -> list[int | None]:
+    def _compute(self, plan: Plan) -> list[list[Chosen]]:
         """The tokens chosen, one place for each chunk of the batch; nothing when the batch failed."""
         if not plan.batch:
             return []
@@ -184,24 +184,28 @@ class Engine:
             self._fail_batch(plan)
         return []
 
-    def _post_process(self, plan: Plan, tokens: list[int | None]) -> None:
-        for (sequence, chunk), token in zip(plan.batch, tokens, strict=False):
+    def _post_process(self, plan: Plan, tokens: list[list[Chosen]]) -> None:
+        for (sequence, chunk), chosen in zip(plan.batch, tokens, strict=False):
             prefix = self._scheduler.advance(sequence, len(chunk.tokens))
             if prefix is not None:
                 self._backend.copy(sequence.slot, prefix.sequence, len(prefix.tokens))
-            if token is not None:
-                self._take_token(sequence, token)
+            self._take_tokens(sequence, chosen)
 
-    def _take_token(self, sequence: SequenceState, token: int) -> None:
+    def _take_tokens(self, sequence: SequenceState, chosen: list[Chosen]) -> None:
         try:
-            ended = self._backend.is_end(token)
-            reason = FinishReason.STOP if ended else sequence.append(token, self._backend.piece(token))
+            reason = next(filter(None, (self._take_token(sequence, each) for each in chosen)), None)
         except Exception:
             logger.exception("request failed")
             self._end(sequence, FinishReason.ERROR, COMPUTATION_FAILED)
         else:
             if reason is not None:
                 self._end(sequence, reason)
+
+    def _take_token(self, sequence: SequenceState, chosen: Chosen) -> FinishReason | None:
+        """Why the answer ends with this token, if it does."""
+        if self._backend.is_end(chosen.token):
+            return FinishReason.STOP
+        return sequence.append(chosen.token, self._backend.piece(chosen.token))
 
     def _end(self, sequence: SequenceState, reason: FinishReason, error: str | None = None) -> None:
         """Every request leaves through here, once."""

@@ -9,7 +9,16 @@ from enum import Enum, IntEnum
 
 from ai_core.engine.sampling import SamplingParameters
 
-__all__ = ["Event", "FinishReason", "Finished", "GenerationRequest", "Priority", "SamplingParameters", "TextChunk"]
+__all__ = [
+    "Event",
+    "FinishReason",
+    "Finished",
+    "GenerationRequest",
+    "Priority",
+    "SamplingParameters",
+    "TextChunk",
+    "TokenLogprob",
+]
 
 
 class FinishReason(str, Enum):
@@ -28,10 +37,21 @@ class Priority(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """A token of the answer as bytes, maybe part of a character, with natural log-probabilities (see Chosen)."""
+
+    piece: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TextChunk:
-    """A piece of the answer; never part of a character, never part of a stop string."""
+    """A piece of the answer; never part of a character, never part of a stop string. With it come the
+    log-probabilities, where asked for, of the tokens chosen since the last chunk; a chunk may hold only these."""
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +71,10 @@ Event = TextChunk | Finished
 
 class GenerationRequest:
     """One prompt to continue. The first `shared_prefix` tokens may be shared in memory with any other request; what
-    follows is private to this one. `deadline` is a time.monotonic() value at which the answer ends as it is."""
+    follows is private to this one or, where it names one, to its `conversation`: a key that only one person's requests
+    have. Those who wait are served by turns of their `owner`. `adapter` names a LoRA adapter of the loaded model.
+    `messages` are (role, content) pairs of the same prompt, for a remote server that applies the chat
+    template itself. `deadline` is a time.monotonic() value at which the answer ends as it is."""
 
     def __init__(
         self,
@@ -61,6 +84,10 @@ class GenerationRequest:
         sampling: SamplingParameters,
         priority: Priority = Priority.INTERACTIVE,
         deadline: float | None = None,
+        conversation: str | None = None,
+        owner: str = "",
+        adapter: str | None = None,
+        messages: Sequence[tuple[str, str]] = (),
     ) -> None:
         if not 0 <= shared_prefix <= len(prompt):
             raise ValueError("shared_prefix is outside the prompt")
@@ -69,6 +96,10 @@ class GenerationRequest:
         self.sampling = sampling
         self.priority = priority
         self.deadline = deadline
+        self.conversation = conversation
+        self.owner = owner
+        self.adapter = adapter
+        self.messages = tuple(messages)
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._cancelled = False
 

@@ -35,6 +35,8 @@ class ModelInfo:
     architecture: str
     size_bytes: int
     quantization: str
+    honours: frozenset[str]
+    """Fields of SamplingParameters that have their effect here; others must keep their defaults."""
     quotes_only: bool = False
     """The file says of itself that it should answer from texts by quoting them only."""
 
@@ -58,12 +60,27 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive tokens of one sequence, to compute from `position` on. A sampler asks for the token after them."""
+    """Consecutive tokens of one sequence, to compute from `position` on. A sampler asks for the token after them.
+
+    The last `drafted` tokens are guesses at what the sampler will choose. All chunks of a batch name the same
+    `adapter` (None: the bare model). Without tokens it asks a sampler that had not chosen yet to go on."""
 
     sequence: int
     position: int
     tokens: Sequence[int]
     sampler: Sampler | None
+    drafted: int = 0
+    adapter: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A token that a sampler chose; where asked for, its natural log-probability and the `top` tokens of that place,
+    likeliest first, before any of the request's own filters."""
+
+    token: int
+    logprob: float | None = None
+    top: tuple[tuple[int, float], ...] = ()
 
 
 class Backend(Protocol):
@@ -86,9 +103,10 @@ class Backend(Protocol):
 
     def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> Sampler: ...
 
-    def decode(self, chunks: Sequence[Chunk]) -> list[int | None]:
-        """Compute the chunks in one batch; for each one the token chosen, or None without a sampler.
-        Raises OutOfCells or DecodeFailed."""
+    def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
+        """Compute the chunks in one batch; for each one the tokens chosen after it. None without a sampler, or while
+        the sampler needs more steps (beams); several where drafts were right or what follows is certain. Of drafts that
+        were refused nothing stays in memory. Raises OutOfCells or DecodeFailed."""
 
     def copy(self, source: int, target: int, length: int) -> None:
         """Let `target` share the first `length` positions of `source`."""

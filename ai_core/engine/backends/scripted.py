@@ -10,8 +10,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from ai_core.engine.backends.base import Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
-from ai_core.engine.sampling import SamplingParameters
+from ai_core.engine.backends.base import Chosen, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
+from ai_core.engine.sampling import BASIC, SamplingParameters
 
 END = 256
 CHATML = (
@@ -69,6 +69,7 @@ class ScriptedBackend:
             architecture="scripted",
             size_bytes=0,
             quantization="none",
+            honours=BASIC - {"logprobs"},
         )
 
     # -- for tests ----------------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ class ScriptedBackend:
             return ScriptedSampler(prompt, self._answer)
         return ScriptedSampler(prompt, self._answer(bytes(token for token in prompt if token < END).decode()))
 
-    def decode(self, chunks: Sequence[Chunk]) -> list[int | None]:
+    def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
         self._running.wait()
         time.sleep(self.step_seconds)
         self.batches.append(list(chunks))
@@ -136,15 +137,15 @@ class ScriptedBackend:
     def close(self) -> None:
         self.clear()
 
-    def _decode_chunk(self, chunk: Chunk) -> int | None:
+    def _decode_chunk(self, chunk: Chunk) -> list[Chosen]:
         memory = self._memory[chunk.sequence]
         if chunk.position != len(memory) or not chunk.tokens:
             raise DecodeFailed(f"position {chunk.position} in a sequence of {len(memory)}")
         memory.extend(Cell(token) for token in chunk.tokens)
         if chunk.sampler is None:
-            return None
+            return []
         assert isinstance(chunk.sampler, ScriptedSampler)
         prompt = chunk.sampler.prompt
         if [cell.token for cell in memory[: len(prompt)]] != prompt:
             raise DecodeFailed("memory does not hold the prompt")
-        return next(chunk.sampler.tokens)
+        return [Chosen(next(chunk.sampler.tokens))]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from ai_core.engine.backends.base import Chunk, DecodeFailed, OutOfCells
+from ai_core.engine.backends.base import Chosen, Chunk, DecodeFailed, OutOfCells
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import COMPUTATION_FAILED, Engine
 from ai_core.engine.request import Finished, FinishReason
@@ -107,7 +107,7 @@ def test_the_thread_survives_an_error_outside_the_batch() -> None:
 
 def test_a_batch_is_never_larger_than_the_backend_takes() -> None:
     class Counting(ScriptedBackend):
-        def decode(self, chunks: Sequence[Chunk]) -> list[int | None]:
+        def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
             assert sum(len(chunk.tokens) for chunk in chunks) <= self.limits.batch_tokens
             return super().decode(chunks)
 

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ai_core.engine.backends.base import BackendError, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
+from ai_core.engine.backends.base import BackendError, Chosen, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
 from ai_core.engine.backends.llama_cpp.sampler import ChoiceSampler, LlamaSampler
 from ai_core.engine.backends.llama_cpp.threads import default_threads
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
-from ai_core.engine.sampling import SamplingParameters
+from ai_core.engine.sampling import BASIC, SamplingParameters
 
 PINNED_PREFIXES = 8
 QUOTES_ONLY_KEY = "code_du_travail.quotes_only"
@@ -74,7 +74,7 @@ class LlamaCppBackend:
             return ChoiceSampler(sampling, self._vocabulary.end)
         return LlamaSampler(sampling, prompt, self._vocabulary.size)
 
-    def decode(self, chunks: Sequence[Chunk]) -> list[int | None]:
+    def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
         self._check(chunks)
         outputs = self._fill(chunks)
         code = self._library.llama_decode(self._context, self._batch)
@@ -144,9 +144,9 @@ class LlamaCppBackend:
         batch.n_tokens = place
         return last
 
-    def _sample(self, chunk: Chunk, output: int) -> int | None:
+    def _sample(self, chunk: Chunk, output: int) -> list[Chosen]:
         if chunk.sampler is None:
-            return None
+            return []
         assert isinstance(chunk.sampler, LlamaSampler | ChoiceSampler)
         return chunk.sampler.sample(self._context, output)
 
@@ -164,5 +164,6 @@ class LlamaCppBackend:
             architecture=metadata(model, "general.architecture"),
             size_bytes=lib.llama_model_size(model),
             quantization=(lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode(),
+            honours=BASIC - {"logprobs", "frequency_penalty", "presence_penalty"},
             quotes_only=metadata(model, QUOTES_ONLY_KEY) == "true",
         )

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+from ai_core.engine.backends.base import Chosen
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.choices import Choice
 from ai_core.engine.sampling import PENALTY_WINDOW, SamplingParameters
@@ -18,13 +19,16 @@ class ChoiceSampler:
         self._library = library()
         self._choice = Choice(sampling, end)
 
-    def sample(self, context: Any, index: int) -> int:
-        """Choose and remember the token that follows the `index`-th one of the last batch."""
-        options = self._choice.options
-        if len(options) == 1:
-            return self._choice.take(options[0])
+    def sample(self, context: Any, index: int) -> list[Chosen]:
+        """Choose and remember the token that follows the `index`-th one of the last batch, and what is certain then."""
+        if len(self._choice.options) == 1:
+            return self._certain()
         logits = self._library.llama_get_logits_ith(context, index)
-        return self._choice.take(self._choice.choose({token: logits[token] for token in options}))
+        token = self._choice.choose({token: logits[token] for token in self._choice.options})
+        return [Chosen(self._choice.take(token)), *self._certain()]
+
+    def _certain(self) -> list[Chosen]:
+        return [Chosen(token) for token in self._choice.take_certain()]
 
 
 class LlamaSampler:
@@ -41,9 +45,9 @@ class LlamaSampler:
             for token in prompt[-PENALTY_WINDOW:]:
                 self._library.llama_sampler_accept(chain, token)
 
-    def sample(self, context: Any, index: int) -> int:
+    def sample(self, context: Any, index: int) -> list[Chosen]:
         """Choose and remember the token that follows the `index`-th one of the last batch."""
-        return int(self._library.llama_sampler_sample(self._chain, context, index))
+        return [Chosen(self._library.llama_sampler_sample(self._chain, context, index))]
 
     def _links(self, sampling: SamplingParameters, vocabulary_size: int) -> list[Any]:
         """In llama.cpp's own order: penalties, filters, temperature, choice."""

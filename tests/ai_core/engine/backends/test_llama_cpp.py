@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_core.engine.backends.base import BackendError, Chunk, DecodeFailed, OutOfCells
+from ai_core.engine.backends.base import BackendError, Chosen, Chunk, DecodeFailed, OutOfCells
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend
 from ai_core.engine.engine import Engine, PromptTooLong
 from ai_core.engine.request import Finished, FinishReason, TextChunk
@@ -106,7 +106,7 @@ def test_a_long_prompt_is_read_in_chunks_while_others_answer(llama: LlamaCppBack
     batches: list[list[int]] = []
     decode = llama.decode
 
-    def recorded(chunks: Sequence[Chunk]) -> list[int | None]:
+    def recorded(chunks: Sequence[Chunk]) -> list[list[Chosen]]:
         batches.append([len(chunk.tokens) for chunk in chunks])
         return decode(chunks)
 
@@ -138,10 +138,9 @@ def test_the_models_end_token_ends_the_answer(tmp_path: Path, llama: LlamaCppBac
     sampler = llama.sampler(SamplingParameters(temperature=0), asked)
     tokens, position = asked, 0
     for _ in range(12):
-        (token,) = llama.decode([Chunk(0, position, tokens, sampler)])
-        assert token is not None
-        position, tokens = position + len(tokens), [token]
-        chosen.append(token)
+        ((best,),) = llama.decode([Chunk(0, position, tokens, sampler)])
+        position, tokens = position + len(tokens), [best.token]
+        chosen.append(best.token)
     end = next(token for token in reversed(chosen) if token not in asked)
     ending = LlamaCppBackend(write_tiny_model(tmp_path / "ending.gguf", end_token=end), slots=1, threads=1)
     ((_, finished),) = run(Engine(ending), request())

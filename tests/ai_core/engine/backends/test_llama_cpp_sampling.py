@@ -154,12 +154,11 @@ def test_a_temperature_near_zero_is_as_good_as_greedy(llama: LlamaCppBackend) ->
 def test_repetition_penalty_counts_the_prompt_and_the_answer(llama: LlamaCppBackend) -> None:
     prompt = list(SYSTEM.encode())
     plain = llama.sampler(SamplingParameters(temperature=0), prompt)
-    (best,) = llama.decode([Chunk(0, 0, prompt, plain)])
-    assert best is not None
+    ((best,),) = llama.decode([Chunk(0, 0, prompt, plain)])
     llama.clear()
-    penalised = llama.sampler(SamplingParameters(temperature=0, repetition_penalty=4.0), [*prompt, best])
-    (other,) = llama.decode([Chunk(0, 0, prompt, penalised)])
-    assert other != best
+    penalised = llama.sampler(SamplingParameters(temperature=0, repetition_penalty=4.0), [*prompt, best.token])
+    ((other,),) = llama.decode([Chunk(0, 0, prompt, penalised)])
+    assert other.token != best.token
     asked = request(SYSTEM, max_tokens=40, repetition_penalty=4.0)
     (text,) = texts(llama, [asked])
     assert len(set(text)) > 35
