@@ -10,10 +10,9 @@ from typing import Any
 from ai_core import texts
 from ai_core.answer import Answer, Question
 from ai_core.conversation_prompt import ConversationPrompt, QuestionTooLong
-from ai_core.engine.backends.base import Backend
-from ai_core.engine.engine import Engine
 from ai_core.engine.errors import EngineBusy, EngineStopped, PromptTooLong
 from ai_core.engine.request import Finished, FinishReason, GenerationRequest, SamplingParameters, TextChunk
+from ai_core.engine.serving import AnswerEngine, LanguageModel
 from ai_core.grounding import Source, source_of
 from ai_core.knowledge import citations
 from ai_core.knowledge.base import KnowledgeBase
@@ -90,7 +89,7 @@ class Assistant:
         return Grounding(base, base.relevant(question.text, limit=self._articles))
 
     def _build_prompt(
-        self, backend: Backend, question: Question, grounding: Grounding, sampling: SamplingParameters
+        self, backend: LanguageModel, question: Question, grounding: Grounding, sampling: SamplingParameters
     ) -> ConversationPrompt:
         try:
             return ConversationPrompt.build(
@@ -191,7 +190,7 @@ def _best_passages(prompt: ConversationPrompt) -> list[Passage]:
 
 
 def _choosing_among(
-    answers: Sequence[str], sampling: SamplingParameters, requested: Mapping[str, Any], backend: Backend
+    answers: Sequence[str], sampling: SamplingParameters, requested: Mapping[str, Any], backend: LanguageModel
 ) -> SamplingParameters:
     """`sampling` for a choice among `answers`. Raises InvalidFields for what a choice cannot honour."""
     if requested.get("repetition_penalty", 1.0) != 1.0:
@@ -207,7 +206,7 @@ def _choosing_among(
     )
 
 
-def _submit(engine: Engine, request: GenerationRequest, field: str) -> None:
+def _submit(engine: AnswerEngine, request: GenerationRequest, field: str) -> None:
     try:
         engine.submit(request)
     except PromptTooLong as error:

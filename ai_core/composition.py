@@ -6,8 +6,9 @@ from ai_core.app import Parts
 from ai_core.assistant import Assistant
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend
 from ai_core.engine.engine import Engine
+from ai_core.engine.serving import Serving
 from ai_core.knowledge.current import CurrentKnowledge
-from ai_core.loaded_model import LoadedModel, Serving
+from ai_core.loaded_model import LoadedModel
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ai_core.engine.backends.base import Backend
+from ai_core.engine.serving import LanguageModel
 from ai_core.grounding import fit_articles
 from ai_core.knowledge.search import SearchHit
 from ai_core.prompts import Message, PromptArticle, Segment, grounded_message, render
@@ -36,7 +36,7 @@ class ConversationPrompt:
     @classmethod
     def build(
         cls,
-        model: Backend,
+        model: LanguageModel,
         *,
         system: str,
         question: str,
@@ -66,7 +66,7 @@ class ConversationPrompt:
         return cls(tokens, shared_prefix, tuple(articles), tuple(used), len(turns) - len(kept))
 
 
-def _counter(model: Backend) -> Callable[[str], int]:
+def _counter(model: LanguageModel) -> Callable[[str], int]:
     return lambda text: len(model.tokenize(text, special=False))
 
 
@@ -74,7 +74,7 @@ def _messages(system: str, turns: Sequence[Message], content: str) -> list[Messa
     return [Message("system", system), *turns, Message("user", content)]
 
 
-def _tokens(model: Backend, messages: Sequence[Message]) -> tuple[list[int], int]:
+def _tokens(model: LanguageModel, messages: Sequence[Message]) -> tuple[list[int], int]:
     info = model.info
     segments: list[Segment] = render(messages, info.chat_template, bos=info.bos_token, eos=info.eos_token)
     pieces = [model.tokenize(segment.text, special=segment.trusted) for segment in segments]
@@ -95,7 +95,7 @@ def _alternating(history: Sequence[Message]) -> list[Message]:
     return turns
 
 
-def _marks_of_a_pair(model: Backend, system: str) -> int:
+def _marks_of_a_pair(model: LanguageModel, system: str) -> int:
     """Tokens that the template puts around a question and its answer."""
     pair = (Message("user", ""), Message("assistant", ""))
     return len(_tokens(model, _messages(system, pair, ""))[0]) - len(_tokens(model, _messages(system, (), ""))[0])

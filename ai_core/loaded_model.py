@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 
-from ai_core.engine.backends.base import Backend
-from ai_core.engine.engine import Engine
+from ai_core.engine.serving import AnswerEngine, Serving
 from common.errors import ServiceError
 
 logger = logging.getLogger(__name__)
@@ -23,14 +21,6 @@ class ModelStatus(str, Enum):
     LOADING = "loading"
     LOADED = "loaded"
     ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """A model in memory and the engine that runs it."""
-
-    backend: Backend
-    engine: Engine
 
 
 class LoadedModel:
@@ -60,7 +50,7 @@ class LoadedModel:
             raise ServiceError(503, "model_unavailable", "The model could not be loaded.", retry_after=60)
         raise ServiceError(503, "model_loading", "The model is being loaded.", retry_after=RETRY_WHILE_LOADING)
 
-    def engine_if_loaded(self) -> Engine | None:
+    def engine_if_loaded(self) -> AnswerEngine | None:
         """The engine, or None while there is none."""
         return self._serving.engine if self._serving else None
 

@@ -13,11 +13,12 @@ from ai_core.app import Parts, create_app
 from ai_core.assistant import Assistant
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine
+from ai_core.engine.serving import Serving
 from ai_core.keys import create_key
 from ai_core.knowledge import importer
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.knowledge.legi import CODE_ID
-from ai_core.loaded_model import LoadedModel, Serving
+from ai_core.loaded_model import LoadedModel
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage
