@@ -29,7 +29,7 @@ class ModelEntry:
     `path` is a GGUF file (of a split one the first), a folder of GGUF quantisations of one model, or the folder of
     another format; a remote model has `urls` instead, servers of the OpenAI API with the path before /chat/completions.
     `adapters` are LoRA adapters by name: GGUF files on GGUF, peft folders elsewhere. `context_length` in tokens and
-    `threads`: None leaves them to the backend. `remote_model` is the servers' name for the model, `remote_key` their key.
+    `threads`: None leaves them to the backend. `remote_model` is the name that the servers know it by.
     """
 
     id: str
