@@ -13,7 +13,17 @@ GGUF_MAGIC = b"GGUF"
 
 
 def load_model(path: Path) -> Any:
-    """llama.cpp's handle of the model; free it with llama_model_free. Raises BackendError."""
+    """llama.cpp's handle of a model that generates text; free it with llama_model_free. Raises BackendError."""
+    lib = library()
+    model = open_model(path)
+    if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
+        lib.llama_model_free(model)
+        raise BackendError(f"{path.name} does not generate text")
+    return model
+
+
+def open_model(path: Path) -> Any:
+    """llama.cpp's handle of any model that it knows; free it with llama_model_free. Raises BackendError."""
     lib = library()
     try:
         with path.open("rb") as file:
@@ -25,9 +35,6 @@ def load_model(path: Path) -> Any:
     model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
     if not model:
         raise BackendError(f"llama.cpp cannot load {path.name}")
-    if lib.llama_model_has_encoder(model) or not lib.llama_model_has_decoder(model):
-        lib.llama_model_free(model)
-        raise BackendError(f"{path.name} does not generate text")
     return model
 
 
