@@ -64,14 +64,14 @@ class LlamaCppBackend:
             return self._vocabulary.tokenize(text, special=special)
 
     def piece(self, token: int) -> bytes:
-        return self._vocabulary.piece(token)
+        return self._vocabulary.pieces[token]
 
     def is_end(self, token: int) -> bool:
-        return self._vocabulary.is_end(token)
+        return token in self._vocabulary.ends
 
     def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> LlamaSampler | ChoiceSampler:
         if sampling.choices:
-            return ChoiceSampler(sampling, self._vocabulary.end)
+            return ChoiceSampler(sampling, self._vocabulary.end, self._vocabulary.size)
         return LlamaSampler(sampling, prompt, self._vocabulary.size)
 
     def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
@@ -164,6 +164,6 @@ class LlamaCppBackend:
             architecture=metadata(model, "general.architecture"),
             size_bytes=lib.llama_model_size(model),
             quantization=(lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode(),
-            honours=BASIC - {"logprobs", "frequency_penalty", "presence_penalty"},
+            honours=BASIC,
             quotes_only=metadata(model, QUOTES_ONLY_KEY) == "true",
         )

@@ -9,6 +9,9 @@ from ai_core.engine.backends.llama_cpp.library import library
 
 
 class Vocabulary:
+    """`pieces` are the bytes of every token (empty for control tokens) and `ends` the tokens that end an answer: asked
+    of llama.cpp once, because the engine's thread wants one for each token chosen."""
+
     def __init__(self, model: Any) -> None:
         self._library = library()
         self._vocabulary = self._library.llama_model_get_vocab(model)
@@ -16,6 +19,9 @@ class Vocabulary:
         self.end: int = self._library.llama_vocab_eos(self._vocabulary)
         self.bos = self._name(self._library.llama_vocab_bos(self._vocabulary))
         self.eos = self._name(self.end)
+        self.pieces = self._read_pieces()
+        is_end = self._library.llama_vocab_is_eog
+        self.ends = frozenset(token for token in range(self.size) if is_end(self._vocabulary, token))
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Lone surrogates become question marks. A negative count from llama.cpp is the room that was missing."""
@@ -27,17 +33,18 @@ class Vocabulary:
             room = -count
         return list(tokens[:count])
 
-    def piece(self, token: int) -> bytes:
-        """The bytes of `token`; empty for control tokens."""
-        room, written = 64, -1
-        while written < 0:
-            buffer = ctypes.create_string_buffer(room)
-            written = self._library.llama_token_to_piece(self._vocabulary, token, buffer, room, 0, False)
-            room = -written
-        return buffer.raw[:written]
-
-    def is_end(self, token: int) -> bool:
-        return bool(self._library.llama_vocab_is_eog(self._vocabulary, token))
+    def _read_pieces(self) -> tuple[bytes, ...]:
+        """A negative count from llama.cpp is the room that was missing."""
+        pieces: list[bytes] = []
+        buffer = ctypes.create_string_buffer(64)
+        to_piece = self._library.llama_token_to_piece
+        for token in range(self.size):
+            written = to_piece(self._vocabulary, token, buffer, len(buffer), 0, False)
+            if written < 0:
+                buffer = ctypes.create_string_buffer(-written)
+                written = to_piece(self._vocabulary, token, buffer, len(buffer), 0, False)
+            pieces.append(buffer.raw[:written])
+        return tuple(pieces)
 
     def _name(self, token: int) -> str:
         """The written form of a control token, for chat templates; empty where the model has none."""

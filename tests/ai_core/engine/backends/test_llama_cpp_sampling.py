@@ -162,3 +162,32 @@ def test_repetition_penalty_counts_the_prompt_and_the_answer(llama: LlamaCppBack
     asked = request(SYSTEM, max_tokens=40, repetition_penalty=4.0)
     (text,) = texts(llama, [asked])
     assert len(set(text)) > 35
+
+
+@pytest.mark.parametrize("name", ["frequency_penalty", "presence_penalty"])
+def test_a_repeated_token_loses_what_the_penalty_says(llama: LlamaCppBackend, name: str) -> None:
+    prompt = list(SYSTEM.encode())
+    plain = llama.sampler(SamplingParameters(temperature=0, logprobs=20), prompt)
+    ((best,),) = llama.decode([Chunk(0, 0, prompt, plain)])
+    margin = best.top[0][1] - best.top[1][1]
+    assert 0.02 < margin < 2
+    for penalty, loses in ((2.0, True), (margin / 2, False), (0.0, False), (-2.0, False)):
+        llama.clear()
+        sampling = SamplingParameters(temperature=0, **{name: penalty})  # type: ignore[arg-type]
+        penalised = llama.sampler(sampling, [best.token])
+        ((other,),) = llama.decode([Chunk(0, 0, prompt, penalised)])
+        assert (other.token != best.token) is loses, penalty
+
+
+def test_frequency_counts_and_presence_does_not(llama: LlamaCppBackend) -> None:
+    prompt = list(SYSTEM.encode())
+    ((best,),) = llama.decode([Chunk(0, 0, prompt, llama.sampler(SamplingParameters(temperature=0), prompt))])
+    chosen = {}
+    for name in ("frequency_penalty", "presence_penalty"):
+        llama.clear()
+        sampling = SamplingParameters(temperature=0, **{name: 0.05})  # type: ignore[arg-type]
+        sampler = llama.sampler(sampling, [best.token] * 200)
+        ((first,),) = llama.decode([Chunk(0, 0, prompt, sampler)])
+        chosen[name] = first.token
+    assert chosen["presence_penalty"] == best.token
+    assert chosen["frequency_penalty"] != best.token
