@@ -14,8 +14,8 @@ from collections.abc import Callable
 
 from ai_core.engine.backends.base import Backend, Chosen, OutOfCells
 from ai_core.engine.errors import EngineBusy, EngineStopped, InvalidRequest, PromptTooLong
-from ai_core.engine.request import FinishReason, GenerationRequest, Priority
-from ai_core.engine.scheduler import Plan, Scheduler, rank
+from ai_core.engine.request import FinishReason, GenerationRequest, Priority, TokenLogprob
+from ai_core.engine.scheduler import Copy, Drop, Plan, Scheduler, rank
 from ai_core.engine.sequence import SequenceState
 from ai_core.engine.stats import EngineStats, Meter
 
@@ -33,7 +33,7 @@ class Engine:
     def __init__(self, backend: Backend, *, max_waiting: int = 64, clock: Callable[[], float] = time.monotonic) -> None:
         self._backend = backend
         self._limits = backend.limits
-        self._scheduler = Scheduler(backend.limits)
+        self._scheduler = Scheduler(backend.limits, costs=backend.costs)
         self._max_waiting = max_waiting
         self._clock = clock
         self._meter = Meter()
@@ -55,11 +55,13 @@ class Engine:
         Raises InvalidRequest, PromptTooLong, EngineBusy, EngineStopped."""
         max_length = self._checked_length(request)
         sampler = self._backend.sampler(request.sampling, request.prompt)
+        lookup = self._backend.costs is not None and not request.sampling.choices and request.sampling.num_beams == 1
+        sequence = SequenceState(request, sampler, max_length=max_length, lookup=lookup)
         with self._condition:
             now = self._clock()
             self._refuse_if_unable(request, now)
-            place = rank(request.priority, now)
-            self._inbox.append(SequenceState(request, sampler, max_length=max_length, rank=place))
+            sequence.rank = rank(request.priority, now)
+            self._inbox.append(sequence)
             if not self._outstanding.total():
                 self._last_progress = now
             self._outstanding[request.priority] += 1
@@ -163,12 +165,16 @@ class Engine:
                 self._end(sequence, FinishReason.DEADLINE)
 
     def _prepare_memory(self, plan: Plan) -> None:
-        for pinned in plan.evicted:
-            self._backend.drop(pinned)
         for sequence in plan.started:
             sequence.started = self._clock()
-            if sequence.prefix is not None and sequence.reused:
-                self._backend.copy(sequence.prefix.sequence, sequence.slot, sequence.reused)
+        self._change_memory(plan.memory)
+
+    def _change_memory(self, changes: list[Copy | Drop]) -> None:
+        for change in changes:
+            if isinstance(change, Copy):
+                self._backend.copy(change.source, change.target, change.length)
+            else:
+                self._backend.drop(change.sequence)
 
     def _compute(self, plan: Plan) -> list[list[Chosen]]:
         """The tokens chosen, one place for each chunk of the batch; nothing when the batch failed."""
@@ -186,9 +192,8 @@ class Engine:
 
     def _post_process(self, plan: Plan, tokens: list[list[Chosen]]) -> None:
         for (sequence, chunk), chosen in zip(plan.batch, tokens, strict=False):
-            prefix = self._scheduler.advance(sequence, len(chunk.tokens))
-            if prefix is not None:
-                self._backend.copy(sequence.slot, prefix.sequence, len(prefix.tokens))
+            refused = chunk.drafted - (len(chosen) - 1) if chunk.drafted else 0
+            self._change_memory(self._scheduler.advance(sequence, len(chunk.tokens) - refused))
             self._take_tokens(sequence, chosen)
 
     def _take_tokens(self, sequence: SequenceState, chosen: list[Chosen]) -> None:
@@ -205,19 +210,24 @@ class Engine:
         """Why the answer ends with this token, if it does."""
         if self._backend.is_end(chosen.token):
             return FinishReason.STOP
-        return sequence.append(chosen.token, self._backend.piece(chosen.token))
+        return sequence.append(chosen.token, self._backend.piece(chosen.token), self._logprob(chosen))
+
+    def _logprob(self, chosen: Chosen) -> TokenLogprob | None:
+        if chosen.logprob is None:
+            return None
+        top = tuple((self._backend.piece(token), logprob) for token, logprob in chosen.top)
+        return TokenLogprob(self._backend.piece(chosen.token), chosen.logprob, top)
 
     def _end(self, sequence: SequenceState, reason: FinishReason, error: str | None = None) -> None:
         """Every request leaves through here, once."""
-        slot = self._scheduler.release(sequence)
+        memory = self._scheduler.release(sequence, keep=reason is not FinishReason.ERROR)
         with self._condition:
             self._outstanding[sequence.request.priority] -= 1
         if sequence.started is not None:
             seconds = self._clock() - sequence.started
             self._meter.count(len(sequence.request.prompt), sequence.generated, sequence.reused, seconds)
         sequence.finish(reason, error)
-        if slot is not None:
-            self._backend.drop(slot)
+        self._change_memory(memory)
 
     def _end_all(self, reason: FinishReason, error: str | None = None) -> None:
         self._take_in()
@@ -248,6 +258,6 @@ class Engine:
         if pinned is not None:
             self._backend.drop(pinned)
         elif len(self._scheduler.running) > 1:
-            self._backend.drop(self._scheduler.preempt(self._scheduler.running[-1]))
+            self._change_memory(self._scheduler.preempt(self._scheduler.running[-1]))
         else:
             self._end(self._scheduler.running[0], FinishReason.ERROR, OUT_OF_MEMORY)

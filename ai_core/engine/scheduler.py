@@ -1,26 +1,34 @@
 """Who runs next, with which tokens. Pure policy: no clock, no thread, no model.
 
-Waiting requests start in order of their rank, arrival time plus some seconds for a lower priority: constant, so that
-whoever waits long enough comes first. A request reserves the cells of its longest possible answer when it starts and
-waits until they are free; nobody behind it overtakes it meanwhile. A batch holds one token of every answer that runs
-and, in what is left, chunks of the prompts that are being read.
+Waiting requests start in order of their rank, arrival time plus some seconds for a lower priority and for each running
+request of the same owner: bounded, so that whoever waits long enough comes first. A request reserves the cells of its
+longest possible answer when it starts and waits until they are free; nobody behind it overtakes it meanwhile. A batch
+holds the next token of every answer that runs, guesses at more of them where these cost little, and, in what is left,
+chunks of the prompts that are being read.
 """
 
 from __future__ import annotations
 
-import bisect
+from collections import Counter
 from dataclasses import dataclass, field
 
 from ai_core.engine.backends.base import Chunk, Limits
-from ai_core.engine.prefix_cache import Prefix, PrefixCache
+from ai_core.engine.prefix_cache import Match, PrefixCache
 from ai_core.engine.request import Priority
 from ai_core.engine.sequence import SequenceState, State
+from ai_core.engine.speculation import StepCosts, share_out
 
 PRIORITY_SECONDS = {Priority.INTERACTIVE: 0.0, Priority.MAIL: 15.0, Priority.BATCH: 60.0}
 """Head start that an interactive request has over one that arrived at the same time."""
 
+TURN_SECONDS = 2.0
+"""Head start over a request whose owner has one more request running."""
+
 PREFILL_TOKENS = 128
 """Prompt tokens in a batch that also carries running answers: bounds how long these stand still."""
+
+IDLE_ARTICLE_CELLS = 4096
+"""Most cells of public prefixes that nobody uses now: each attention row looks at them, in vain."""
 
 
 def rank(priority: Priority, arrived: float) -> float:
@@ -28,21 +36,39 @@ def rank(priority: Priority, arrived: float) -> float:
     return arrived + PRIORITY_SECONDS[priority]
 
 
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """Let sequence `target`, which is empty, share the first `length` positions of `source`."""
+
+    source: int
+    target: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Forget a sequence."""
+
+    sequence: int
+
+
 @dataclass(slots=True)
 class Plan:
-    """One step: pinned sequences to drop, requests that start, then the batch (a sequence, its chunk)."""
+    """One step: what to do to the memory, in this order, who starts, then the batch (a sequence, its chunk)."""
 
-    evicted: list[int] = field(default_factory=list)
+    memory: list[Copy | Drop] = field(default_factory=list)
     started: list[SequenceState] = field(default_factory=list)
     batch: list[tuple[SequenceState, Chunk]] = field(default_factory=list)
 
 
 class Scheduler:
-    def __init__(self, limits: Limits, prefill_tokens: int = PREFILL_TOKENS) -> None:
+    def __init__(self, limits: Limits, *, prefill_tokens: int = PREFILL_TOKENS, costs: StepCosts | None = None) -> None:
         self._limits = limits
         self._prefill_tokens = prefill_tokens
+        self._costs = costs
         self._free_slots = list(range(limits.slots))
         self._admitting = True
+        self._adapter = ""
         self.waiting: list[SequenceState] = []
         self.running: list[SequenceState] = []
         self.prefixes = PrefixCache(range(limits.slots, limits.slots + limits.pinned))
@@ -53,7 +79,7 @@ class Scheduler:
         return self.prefixes.cells + sum(sequence.own_cells for sequence in self.running)
 
     def add(self, sequence: SequenceState) -> None:
-        bisect.insort(self.waiting, sequence, key=lambda other: other.rank)
+        self.waiting.append(sequence)
 
     def schedule(self) -> Plan:
         plan = Plan()
@@ -61,32 +87,35 @@ class Scheduler:
         self._fill_batch(plan)
         return plan
 
-    def advance(self, sequence: SequenceState, tokens: int) -> Prefix | None:
-        """`tokens` more of `sequence` are computed; the prefix that is now complete and wants to be copied from it."""
+    def advance(self, sequence: SequenceState, tokens: int) -> list[Copy | Drop]:
+        """`tokens` more of `sequence` are computed; what to do to the memory when that completes a shared prefix."""
         sequence.computed += tokens
-        prefix = sequence.prefix
-        if prefix is None or prefix.ready or sequence.computed < len(prefix.tokens):
-            return None
-        self.prefixes.complete(prefix)
-        sequence.shared_cells = len(prefix.tokens)
-        return prefix
+        run = sequence.prefix
+        if run is None or not run.pending or sequence.computed < run.depth:
+            return []
+        sequence.shared_cells = run.depth
+        memory = self._make_holder()
+        holder = self.prefixes.complete(run)
+        return memory if holder is None else [*memory, Copy(sequence.slot, holder, run.depth)]
 
-    def release(self, sequence: SequenceState) -> int | None:
-        """Take `sequence` out, whatever its state; the slot whose memory is to be dropped, if it had one."""
+    def release(self, sequence: SequenceState, *, keep: bool = True) -> list[Copy | Drop]:
+        """Take `sequence` out, whatever its state; what to do to the memory. With `keep` its conversation's next turn
+        may go on from what was computed."""
         if sequence.state is State.WAITING:
             self.waiting.remove(sequence)
-            return None
+            return []
         self._admitting = True
-        return self._leave(sequence)
+        memory = [*(self._keep(sequence) if keep else ()), *self._leave(sequence)]
+        return memory + [Drop(holder) for holder in self.prefixes.evict_articles(IDLE_ARTICLE_CELLS)]
 
-    def preempt(self, sequence: SequenceState) -> int:
-        """Send a running sequence back to the queue, to be computed again; its slot. Admits nobody until one ends,
-        because memory turned out to be smaller than accounted for."""
-        slot = self._leave(sequence)
+    def preempt(self, sequence: SequenceState) -> list[Copy | Drop]:
+        """Send a running sequence back to the queue, to be computed again; what to do to the memory. Admits nobody
+        until one ends, because memory turned out to be smaller than accounted for."""
+        memory = self._leave(sequence)
         self._admitting = not self.running
         sequence.state = State.WAITING
         self.add(sequence)
-        return slot
+        return memory
 
     def forget_prefixes(self) -> None:
         """The memory of every sequence is gone; nothing runs."""
@@ -94,72 +123,96 @@ class Scheduler:
         while self.prefixes.evict_one() is not None:
             pass
 
-    def _leave(self, sequence: SequenceState) -> int:
+    def _leave(self, sequence: SequenceState) -> list[Copy | Drop]:
         self.running.remove(sequence)
-        if sequence.prefix is not None:
-            self.prefixes.release(sequence.prefix)
         slot, sequence.slot = sequence.slot, -1
+        if sequence.prefix is not None:
+            self.prefixes.leave(sequence.prefix, slot)
         sequence.prefix, sequence.computed, sequence.shared_cells = None, 0, 0
         self._free_slots.append(slot)
-        return slot
+        return [Drop(slot)]
+
+    def _keep(self, sequence: SequenceState) -> list[Copy | Drop]:
+        """Keep what was computed of a conversation for its next turn, unless that fails for want of a holder."""
+        conversation, run = sequence.request.conversation, sequence.prefix
+        if conversation is None or run is None:
+            return []
+        memory = self._make_holder()
+        known = sequence.tokens[: sequence.computed]  # shorter than `computed` where drafts went on after the end
+        holder = self.prefixes.keep(run, tuple(known[run.depth :]), conversation)
+        return memory if holder is None else [*memory, Copy(sequence.slot, holder, len(known))]
+
+    def _make_holder(self) -> list[Copy | Drop]:
+        if self.prefixes.has_free_holder():
+            return []
+        holder = self.prefixes.evict_one(for_cells=False)
+        return [] if holder is None else [Drop(holder)]
+
+    # -- admission ----------------------------------------------------------------------------------------------------
 
     def _admit(self, plan: Plan) -> None:
-        for sequence in list(self.waiting):
-            if not self._free_slots or not self._admitting:
-                return
-            prefix = self.prefixes.find(sequence.shared_tokens)
-            if prefix is not None and not prefix.ready:
+        running = Counter(sequence.request.owner for sequence in self.running)
+        waiting = list(self.waiting)
+        while waiting and self._free_slots and self._admitting:
+            first = min(waiting, key=lambda one: one.rank + TURN_SECONDS * running[one.request.owner])
+            waiting.remove(first)
+            match = self.prefixes.match(
+                first.request.prompt[:-1], conversation=first.request.conversation, adapter=first.request.adapter
+            )
+            if match.pending:
                 continue  # another request is computing it: cheaper to wait a step or two than to compute it again
-            if not self._make_room(sequence, prefix, plan):
+            if not self._start(first, match, plan):
                 return
-            self._start(sequence, prefix, plan)
+            running[first.request.owner] += 1
 
-    def _make_room(self, sequence: SequenceState, prefix: Prefix | None, plan: Plan) -> bool:
-        """Whether the cells that `sequence` may need are free, at the price of idle prefixes other than its own."""
-        if prefix is not None:
-            self.prefixes.use(prefix)
-        needed = sequence.max_length - _reusable(prefix)
+    def _start(self, sequence: SequenceState, match: Match, plan: Plan) -> bool:
+        """Whether the cells that `sequence` may need could be had, at the price of idle prefixes other than its own."""
+        slot = self._free_slots[-1]
+        run = self.prefixes.share(match, slot)
+        needed = sequence.most_cells - run.depth
         if needed > self._free_cells() + self.prefixes.idle_cells:
-            if prefix is not None:
-                self.prefixes.release(prefix)
+            self.prefixes.leave(run, slot)
             return False
+        if run.depth:
+            plan.memory.append(Copy(self.prefixes.source(run, slot), slot, run.depth))
         while self._free_cells() < needed:
-            self._evict(plan)
+            plan.memory += self._evict()
+        sequence.reused = sequence.computed = sequence.shared_cells = run.depth
+        public = sequence.request.prompt[run.depth : sequence.public_length]
+        sequence.prefix = self.prefixes.begin(run, public, slot)
+        if sequence.request.conversation is not None:
+            plan.memory += [Drop(holder) for holder in self.prefixes.forget(sequence.request.conversation)]
+        self._free_slots.pop()
+        sequence.slot, sequence.state = slot, State.RUNNING
+        self.waiting.remove(sequence)
+        self.running.append(sequence)
+        plan.started.append(sequence)
         return True
 
     def _free_cells(self) -> int:
         reserved = sum(sequence.reserved_cells for sequence in self.running)
         return self._limits.cells - self.prefixes.cells - reserved
 
-    def _evict(self, plan: Plan) -> None:
-        sequence = self.prefixes.evict_one()
-        if sequence is not None:
-            plan.evicted.append(sequence)
+    def _evict(self) -> list[Copy | Drop]:
+        holder = self.prefixes.evict_one()
+        return [] if holder is None else [Drop(holder)]
 
-    def _start(self, sequence: SequenceState, prefix: Prefix | None, plan: Plan) -> None:
-        sequence.prefix = prefix or self._begin_prefix(sequence, plan)
-        sequence.reused = sequence.computed = sequence.shared_cells = _reusable(prefix)
-        sequence.slot = self._free_slots.pop()
-        sequence.state = State.RUNNING
-        self.waiting.remove(sequence)
-        self.running.append(sequence)
-        plan.started.append(sequence)
-
-    def _begin_prefix(self, sequence: SequenceState, plan: Plan) -> Prefix | None:
-        if not self._limits.pinned or not sequence.shared_tokens:
-            return None
-        if not self.prefixes.has_free_sequence():
-            self._evict(plan)
-        return self.prefixes.begin(sequence.shared_tokens)
+    # -- the batch ----------------------------------------------------------------------------------------------------
 
     def _fill_batch(self, plan: Plan) -> None:
-        decoding = [sequence for sequence in self.running if sequence.remaining == 1]
-        reading = [sequence for sequence in self.running if sequence.remaining > 1]
+        """One adapter's requests, those of the next one the next time."""
+        present = sorted({sequence.request.adapter or "" for sequence in self.running})
+        if not present:
+            return
+        self._adapter = next((name for name in present if name > self._adapter), present[0])
+        running = [sequence for sequence in self.running if (sequence.request.adapter or "") == self._adapter]
+        decoding = [sequence for sequence in running if sequence.remaining <= 1]
+        reading = [sequence for sequence in running if sequence.remaining > 1]
+        for sequence, draft in zip(decoding, self._drafts(decoding, bool(reading)), strict=True):
+            plan.batch.append((sequence, _next_chunk(sequence, 1, draft)))
         room = self._limits.batch_tokens - len(decoding)
         if decoding:
             room = min(room, self._prefill_tokens)
-        for sequence in decoding:
-            plan.batch.append((sequence, _next_chunk(sequence, 1)))
         for sequence in reading:
             if room <= 0:
                 return
@@ -167,13 +220,16 @@ class Scheduler:
             plan.batch.append((sequence, chunk))
             room -= len(chunk.tokens)
 
+    def _drafts(self, decoding: list[SequenceState], reading: bool) -> list[list[int]]:
+        """Guesses for each answer; none while prompts are read, which use the same room better."""
+        if self._costs is None or reading or len(decoding) >= self._limits.outputs:
+            return [[] for _ in decoding]
+        guesses = [sequence.guess() for sequence in decoding]
+        return share_out(guesses, self._costs, most=self._limits.outputs)
 
-def _reusable(prefix: Prefix | None) -> int:
-    """Tokens that `prefix` spares."""
-    return len(prefix.tokens) if prefix is not None else 0
 
-
-def _next_chunk(sequence: SequenceState, room: int) -> Chunk:
+def _next_chunk(sequence: SequenceState, room: int, draft: list[int] | None = None) -> Chunk:
     start, end = sequence.computed, min(sequence.computed + room, len(sequence.tokens))
     sampler = sequence.sampler if end == len(sequence.tokens) else None
-    return Chunk(sequence.slot, start, sequence.tokens[start:end], sampler)
+    tokens = sequence.tokens[start:end] + (draft or [])
+    return Chunk(sequence.slot, start, tokens, sampler, drafted=len(draft or ()), adapter=sequence.request.adapter)

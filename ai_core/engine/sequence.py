@@ -5,8 +5,9 @@ from __future__ import annotations
 from enum import Enum
 
 from ai_core.engine.backends.base import Sampler
-from ai_core.engine.prefix_cache import Prefix
-from ai_core.engine.request import Finished, FinishReason, GenerationRequest, TextChunk
+from ai_core.engine.prefix_cache import Run
+from ai_core.engine.request import Finished, FinishReason, GenerationRequest, TextChunk, TokenLogprob
+from ai_core.engine.speculation import Guess, PromptLookup
 from ai_core.engine.text_stream import TextStream
 
 
@@ -18,10 +19,12 @@ class State(Enum):
 
 class SequenceState:
     """`tokens` are the prompt and what was generated; the first `computed` of them are in the KV cache. Of these the
-    first `reused` were copied from `prefix`, and the first `shared_cells` are counted there (also for the request that
-    computed the prefix, once it is complete). `max_length` bounds the prompt with its answer, in tokens."""
+    first `reused` were copied when it started, and the first `shared_cells` are counted with `prefix` (also for the
+    request that computed the prefix, once it is complete). `max_length` bounds prompt and answer, in tokens."""
 
-    def __init__(self, request: GenerationRequest, sampler: Sampler, *, max_length: int, rank: float) -> None:
+    def __init__(
+        self, request: GenerationRequest, sampler: Sampler, *, max_length: int, rank: float = 0.0, lookup: bool = False
+    ) -> None:
         self.request = request
         self.sampler = sampler
         self.max_length = max_length
@@ -33,8 +36,10 @@ class SequenceState:
         self.slot = -1
         self.computed = 0
         self.reused = 0
-        self.prefix: Prefix | None = None
+        self.prefix: Run | None = None
         self.shared_cells = 0
+        self._lookup = PromptLookup(request.prompt) if lookup else None
+        self._logprobs: list[TokenLogprob] = []
 
     @property
     def generated(self) -> int:
@@ -46,22 +51,35 @@ class SequenceState:
         return len(self.tokens) - self.computed
 
     @property
-    def shared_tokens(self) -> tuple[int, ...]:
-        """What may be shared, but the prompt's last token: the next one is chosen from its computation."""
-        return self.request.prompt[: min(self.request.shared_prefix, len(self.request.prompt) - 1)]
+    def public_length(self) -> int:
+        """How much of the prompt others may share. Not its last token: the next one is chosen from its computation."""
+        return min(self.request.shared_prefix, len(self.request.prompt) - 1)
 
     @property
     def own_cells(self) -> int:
         return self.computed - self.shared_cells
 
     @property
-    def reserved_cells(self) -> int:
-        """Own cells when the answer reaches its greatest length."""
-        return self.max_length - self.shared_cells
+    def most_cells(self) -> int:
+        """Cells when the answer reaches its greatest length; each beam has its own."""
+        return self.max_length * self.request.sampling.num_beams
 
-    def append(self, token: int, piece: bytes) -> FinishReason | None:
+    @property
+    def reserved_cells(self) -> int:
+        """Own cells of `most_cells`."""
+        return self.most_cells - self.shared_cells
+
+    def guess(self) -> Guess:
+        """Tokens that may come next, so few that at least one more has room after them."""
+        return self._lookup.guess(self.max_length - len(self.tokens) - 1) if self._lookup else Guess()
+
+    def append(self, token: int, piece: bytes, logprob: TokenLogprob | None = None) -> FinishReason | None:
         """Take a chosen token in, hand its text on; why the answer ends here, if it does."""
         self.tokens.append(token)
+        if self._lookup is not None:
+            self._lookup.take(token)
+        if logprob is not None:
+            self._logprobs.append(logprob)
         self._deliver(self.text.feed(piece))
         if self.text.stopped:
             return FinishReason.STOP
@@ -70,10 +88,11 @@ class SequenceState:
     def finish(self, reason: FinishReason, error: str | None = None) -> None:
         """Hand the rest and the last event on."""
         self.state = State.FINISHED
-        self._deliver(self.text.flush())
+        self._deliver(self.text.flush(), last=True)
         prompt_tokens = len(self.request.prompt)
         self.request.deliver(Finished(reason, prompt_tokens, self.generated, self.reused, error))
 
-    def _deliver(self, text: str) -> None:
-        if text:
-            self.request.deliver(TextChunk(text))
+    def _deliver(self, text: str, *, last: bool = False) -> None:
+        if text or (last and self._logprobs):
+            self.request.deliver(TextChunk(text, tuple(self._logprobs)))
+            self._logprobs = []

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ai_core.engine.sampling import SamplingParameters
+from ai_core.engine.speculation import StepCosts
 
 
 class BackendError(Exception):
@@ -37,14 +38,17 @@ class ModelInfo:
     quantization: str
     honours: frozenset[str]
     """Fields of SamplingParameters that have their effect here; others must keep their defaults."""
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters that a request may name."""
     quotes_only: bool = False
     """The file says of itself that it should answer from texts by quoting them only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the scheduler must respect. Sequences 0 .. slots-1 answer requests; the `pinned` ones after them hold shared
-    prefixes (0 where the model's memory cannot be copied). All of them share `cells` token positions."""
+    """What the scheduler must respect. Sequences 0 .. slots-1 answer requests; the `pinned` ones after them hold what
+    later prompts may share (0 where the model's memory cannot be copied). All of them share `cells` token positions. A
+    batch has at most `outputs` rows after which a token is chosen."""
 
     slots: int
     pinned: int
@@ -52,6 +56,7 @@ class Limits:
     cells: int
     batch_tokens: int
     vocabulary: int
+    outputs: int
 
 
 class Sampler(Protocol):
@@ -91,6 +96,10 @@ class Backend(Protocol):
 
     @property
     def limits(self) -> Limits: ...
+
+    @property
+    def costs(self) -> StepCosts | None:
+        """What a step costs by its size; None where drafts are not possible, or not known to pay."""
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Tokens of `text`; control tokens written in it are recognised only with `special`. Adds none of its own."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from ai_core.engine.backends.base import Chosen, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
 from ai_core.engine.sampling import BASIC, SamplingParameters
+from ai_core.engine.speculation import StepCosts
 
 END = 256
 CHATML = (
@@ -48,6 +49,7 @@ class ScriptedBackend:
         pinned: int = 2,
         batch_tokens: int = 512,
         step_seconds: float = 0.0,
+        costs: StepCosts | None = None,
     ) -> None:
         self._answer = answer
         self.step_seconds = step_seconds
@@ -57,7 +59,8 @@ class ScriptedBackend:
         self._running.set()
         self.batches: list[list[Chunk]] = []
         cells = slots * context_length if cells is None else cells
-        self.limits = Limits(slots, pinned, context_length, cells, batch_tokens, vocabulary=END + 1)
+        self.limits = Limits(slots, pinned, context_length, cells, batch_tokens, vocabulary=END + 1, outputs=2 * slots)
+        self.costs = costs
         self.info = ModelInfo(
             name="scripted",
             description="answers from a script",
@@ -148,4 +151,10 @@ class ScriptedBackend:
         prompt = chunk.sampler.prompt
         if [cell.token for cell in memory[: len(prompt)]] != prompt:
             raise DecodeFailed("memory does not hold the prompt")
-        return [Chosen(next(chunk.sampler.tokens))]
+        chosen = [next(chunk.sampler.tokens)]
+        for drafted in chunk.tokens[len(chunk.tokens) - chunk.drafted :]:
+            if chosen[-1] != drafted:
+                break
+            chosen.append(next(chunk.sampler.tokens))
+        del memory[chunk.position + len(chunk.tokens) - chunk.drafted + len(chosen) - 1 :]
+        return [Chosen(token) for token in chosen]

@@ -17,13 +17,23 @@ def request(
     temperature: float = 0.0,
     seed: int | None = None,
     repetition_penalty: float = 1.0,
+    conversation: str | None = None,
+    owner: str = "",
+    adapter: str | None = None,
 ) -> GenerationRequest:
     """One byte of `text` is one token, for the scripted backend and for the tiny model."""
     sampling = SamplingParameters(
         temperature=temperature, max_tokens=max_tokens, stop=stop, seed=seed, repetition_penalty=repetition_penalty
     )
     return GenerationRequest(
-        list(text.encode()), shared_prefix=shared, sampling=sampling, priority=priority, deadline=deadline
+        list(text.encode()),
+        shared_prefix=shared,
+        sampling=sampling,
+        priority=priority,
+        deadline=deadline,
+        conversation=conversation,
+        owner=owner,
+        adapter=adapter,
     )
 
 

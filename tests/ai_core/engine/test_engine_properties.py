@@ -11,6 +11,7 @@ from ai_core.engine.backends.base import DecodeFailed, OutOfCells
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine, EngineBusy, PromptTooLong
 from ai_core.engine.request import Finished, FinishReason, GenerationRequest, Priority
+from ai_core.engine.speculation import StepCosts
 from tests.ai_core.engine.driving import Clock, answer, request
 
 SYSTEMS = ("", "aaaa", "aaaabb", "cccccccccc")
@@ -25,16 +26,22 @@ class Arrival:
     max_tokens: int
     priority: Priority
     cancelled_after: int | None
+    conversation: str | None
+    owner: str
+    adapter: str | None
 
 
 arrivals = st.builds(
     Arrival,
     step=st.integers(0, 20),
     system=st.sampled_from(SYSTEMS),
-    question=st.text("xyz", max_size=30),
+    question=st.text("xyz", max_size=30) | st.sampled_from(["xyzxyz", "xyzxyzxyz"]),
     max_tokens=st.integers(1, 30),
     priority=st.sampled_from(Priority),
     cancelled_after=st.none() | st.integers(0, 30),
+    conversation=st.none() | st.sampled_from(["marie", "paul"]),
+    owner=st.sampled_from("ab"),
+    adapter=st.none() | st.just("adapter"),
 )
 failures = st.dictionaries(st.integers(0, 30), st.sampled_from([DecodeFailed("fatal"), OutOfCells()]), max_size=3)
 
@@ -58,7 +65,15 @@ def play(
         for arrival in (one for one in coming if one.step == step):
             text = arrival.system + arrival.question
             shared = len(arrival.system)
-            asked = request(text, shared=shared, max_tokens=arrival.max_tokens, priority=arrival.priority)
+            asked = request(
+                text,
+                shared=shared,
+                max_tokens=arrival.max_tokens,
+                priority=arrival.priority,
+                conversation=arrival.conversation,
+                owner=arrival.owner,
+                adapter=arrival.adapter,
+            )
             try:
                 engine.submit(asked)
             except (PromptTooLong, EngineBusy, ValueError):
@@ -82,12 +97,19 @@ def play(
     coming=st.lists(arrivals, max_size=25),
     failing=failures,
     slots=st.integers(1, 4),
-    pinned=st.integers(0, 2),
+    pinned=st.integers(0, 4),
     cells=st.integers(10, 120),
     batch_tokens=st.integers(4, 40),
+    costs=st.sampled_from([None, StepCosts((1, 64), (1.0, 1.0)), StepCosts((1, 2, 64), (1.0, 1.2, 20.0))]),
 )
 def test_every_request_ends_and_memory_is_exact(
-    coming: list[Arrival], failing: dict[int, Exception], slots: int, pinned: int, cells: int, batch_tokens: int
+    coming: list[Arrival],
+    failing: dict[int, Exception],
+    slots: int,
+    pinned: int,
+    cells: int,
+    batch_tokens: int,
+    costs: StepCosts | None,
 ) -> None:
     backend = ScriptedBackend(
         lambda prompt: prompt * 2,
@@ -96,6 +118,7 @@ def test_every_request_ends_and_memory_is_exact(
         cells=cells,
         context_length=60,
         batch_tokens=batch_tokens,
+        costs=costs,
     )
     clock = Clock()
     engine = Engine(backend, clock=clock)
@@ -105,7 +128,7 @@ def test_every_request_ends_and_memory_is_exact(
         whole = (arrival.system + arrival.question) * 2
         assert whole.startswith(text)
         assert finished.completion_tokens == len(text)
-        assert finished.reused_tokens <= len(arrival.system)
+        assert finished.reused_tokens <= (len(arrival.system) if arrival.conversation is None else len(whole) // 2 - 1)
         check_reason(arrival, finished, text == whole, bool(failing))
     assert (engine.stats().slots_busy, engine.stats().waiting) == (0, 0)
     assert backend.cells_used == engine._scheduler.prefixes.idle_cells

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from ai_core.engine.backends.base import Limits
 from ai_core.engine.request import Priority
-from ai_core.engine.scheduler import PRIORITY_SECONDS, Plan, Scheduler, rank
+from ai_core.engine.scheduler import PRIORITY_SECONDS, Copy, Drop, Plan, Scheduler, rank
 from ai_core.engine.sequence import SequenceState
+from ai_core.engine.speculation import StepCosts
 from tests.ai_core.engine.driving import request
 
 
 def limits(*, slots: int = 2, pinned: int = 1, cells: int = 1000, batch_tokens: int = 64) -> Limits:
-    return Limits(slots, pinned, 500, cells, batch_tokens, vocabulary=257)
+    return Limits(slots, pinned, 500, cells, batch_tokens, vocabulary=257, outputs=slots)
 
 
 def sequence(
@@ -18,9 +19,22 @@ def sequence(
     max_tokens: int = 10,
     priority: Priority = Priority.INTERACTIVE,
     arrived: float = 0.0,
+    conversation: str | None = None,
+    owner: str = "",
+    adapter: str | None = None,
+    lookup: bool = False,
 ) -> SequenceState:
-    asked = request(text, shared=shared, max_tokens=max_tokens, priority=priority)
-    return SequenceState(asked, object(), max_length=len(text) + max_tokens, rank=rank(priority, arrived))
+    asked = request(
+        text,
+        shared=shared,
+        max_tokens=max_tokens,
+        priority=priority,
+        conversation=conversation,
+        owner=owner,
+        adapter=adapter,
+    )
+    place = rank(priority, arrived)
+    return SequenceState(asked, object(), max_length=len(text) + max_tokens, rank=place, lookup=lookup)
 
 
 def shape(plan: Plan) -> list[tuple[int, int]]:
@@ -103,9 +117,10 @@ def test_the_second_request_waits_for_the_first_to_compute_their_prefix_then_reu
     compute(scheduler, plan)
     plan = scheduler.schedule()
     assert plan.started == []
-    assert scheduler.advance(first, 6) is first.prefix
+    assert scheduler.advance(first, 6) == [Copy(first.slot, 2, 20)]
     plan = scheduler.schedule()
     assert plan.started == [second]
+    assert plan.memory == [Copy(2, second.slot, 20)]
     assert (second.reused, second.computed) == (20, 20)
     assert scheduler.prefixes.cells == 20
     assert scheduler.cells_used == 22
@@ -135,7 +150,8 @@ def test_where_memory_cannot_be_copied_every_request_computes_its_whole_prompt()
         scheduler.add(sequence("ssss un", shared=4, arrived=arrived))
     plan = scheduler.schedule()
     assert len(plan.started) == 2
-    assert all(state.prefix is None for state in plan.started)
+    assert plan.memory == []
+    assert all(state.reused == 0 for state in plan.started)
 
 
 def test_a_request_waits_until_the_cells_of_its_longest_answer_are_free_and_is_not_overtaken() -> None:
@@ -159,7 +175,7 @@ def test_an_idle_prefix_makes_room_for_a_request_that_needs_its_cells() -> None:
     assert scheduler.cells_used == 40
     scheduler.add(sequence("a" * 50, max_tokens=50))
     plan = scheduler.schedule()
-    assert plan.evicted == [2]
+    assert plan.memory == [Drop(2)]
     assert len(plan.started) == 1
     assert scheduler.cells_used == 0
 
@@ -177,3 +193,175 @@ def test_a_preempted_request_keeps_its_text_its_place_and_starts_again_once_anot
     assert scheduler.schedule().started[0] is second
     assert bytes(second.tokens) == b"deuxx"
     assert second.remaining == 5
+
+
+def test_a_request_that_shares_only_the_beginning_of_a_prefix_reuses_that_and_computes_the_rest_for_others() -> None:
+    scheduler = Scheduler(limits(pinned=2))
+    first = sequence("ssssaaaa?", shared=8)
+    scheduler.add(first)
+    compute(scheduler, scheduler.schedule())
+    second = sequence("ssssbbbb?", shared=8)
+    scheduler.add(second)
+    plan = scheduler.schedule()
+    assert (second.reused, plan.memory) == (4, [Copy(3, second.slot, 4)])
+    assert shape(plan)[-1] == (second.slot, 5)
+    assert scheduler.prefixes.cells == 8
+    compute(scheduler, plan)
+    assert scheduler.prefixes.cells == 12
+    third = sequence("ssssbbbbb", shared=9)
+    scheduler.release(first)
+    scheduler.add(third)
+    scheduler.schedule()
+    assert third.reused == 8
+
+
+def test_a_conversation_goes_on_where_its_last_turn_ended() -> None:
+    scheduler = Scheduler(limits(pinned=3))
+    first = sequence("ssss un", shared=4, conversation="marie")
+    scheduler.add(first)
+    compute(scheduler, scheduler.schedule())
+    compute(scheduler, scheduler.schedule())
+    assert bytes(first.tokens) == b"ssss unxx"
+    assert scheduler.release(first) == [Copy(1, 3, 8), Drop(1)]
+    assert scheduler.cells_used == 8
+    second = sequence("ssss unxx deux", shared=4, conversation="marie")
+    scheduler.add(second)
+    plan = scheduler.schedule()
+    assert second.reused == 8
+    assert plan.memory == [Copy(3, second.slot, 8), Drop(3)]  # its own sequence has it all now
+    assert scheduler.cells_used == 8
+
+
+def test_nobody_else_sees_a_conversation_in_memory() -> None:
+    scheduler = Scheduler(limits(pinned=3))
+    first = sequence("ssss secret", shared=4, conversation="marie")
+    scheduler.add(first)
+    compute(scheduler, scheduler.schedule())
+    scheduler.release(first)
+    for conversation in ("paul", None):
+        other = sequence("ssss secret", shared=4, conversation=conversation)
+        scheduler.add(other)
+        scheduler.schedule()
+        assert other.reused == 4
+        scheduler.release(other, keep=False)
+
+
+def test_what_a_failed_request_computed_is_not_kept() -> None:
+    scheduler = Scheduler(limits(pinned=3))
+    failed = sequence("ssss un", conversation="marie")
+    scheduler.add(failed)
+    compute(scheduler, scheduler.schedule())
+    assert scheduler.release(failed, keep=False) == [Drop(1)]
+    assert scheduler.cells_used == 0
+
+
+def test_the_conversation_that_nobody_went_on_with_for_longest_makes_room_for_another() -> None:
+    scheduler = Scheduler(limits(pinned=2))
+    for name in ("a", "b", "c"):
+        state = sequence(name * 5, conversation=name)
+        scheduler.add(state)
+        compute(scheduler, scheduler.schedule())
+        scheduler.release(state)
+    reused = []
+    for name in ("a", "b", "c"):
+        state = sequence(name * 9, conversation=name)
+        scheduler.add(state)
+        scheduler.schedule()
+        reused.append(state.reused)
+        scheduler.release(state, keep=False)
+    assert reused == [0, 5, 5]
+
+
+def test_an_owner_with_many_requests_does_not_keep_the_others_waiting() -> None:
+    scheduler = Scheduler(limits(slots=4))
+    for number in range(10):
+        scheduler.add(sequence("a", owner="greedy", arrived=number / 10))
+    modest = sequence("b", owner="modest", arrived=1.5)
+    scheduler.add(modest)
+    assert modest in scheduler.schedule().started
+
+
+def test_an_owner_with_many_requests_is_served_in_the_end() -> None:
+    scheduler = Scheduler(limits(slots=2))
+    many = [sequence("a", owner="greedy") for _ in range(2)]
+    for state in many:
+        scheduler.add(state)
+    for second in range(100):
+        scheduler.add(sequence("b", owner=f"other {second}", arrived=float(second)))
+        started = scheduler.schedule().started
+        if many[1] in started:
+            break
+        for state in started:
+            if state is not many[0]:
+                scheduler.release(state)
+    assert second < 10
+
+
+def test_a_batch_is_of_one_adapter_and_each_has_its_turn() -> None:
+    scheduler = Scheduler(limits(slots=4, pinned=4))
+    for adapter in ("b", "a", None, "a"):
+        scheduler.add(sequence("question", adapter=adapter))
+    seen = []
+    for _ in range(6):
+        plan = scheduler.schedule()
+        compute(scheduler, plan)
+        (adapter,) = {chunk.adapter for _, chunk in plan.batch}
+        seen.append((adapter, len(plan.batch)))
+    assert seen == [("a", 2), ("b", 1), (None, 1)] * 2
+
+
+def test_an_adapter_does_not_share_what_the_bare_model_computed() -> None:
+    scheduler = Scheduler(limits(pinned=2))
+    first = sequence("ssss?", shared=4)
+    scheduler.add(first)
+    compute(scheduler, scheduler.schedule())
+    adapted = sequence("ssss?", shared=4, adapter="a")
+    scheduler.add(adapted)
+    scheduler.schedule()
+    assert adapted.reused == 0
+
+
+def test_idle_articles_are_given_up_beyond_a_limit_but_the_last_prefix_stays() -> None:
+    scheduler = Scheduler(Limits(2, 4, 5000, 20_000, 5000, 257, 2))
+    for letter in "abc":
+        state = sequence(letter * 2000, shared=1990)
+        scheduler.add(state)
+        compute(scheduler, scheduler.schedule())
+        scheduler.release(state)
+    assert scheduler.cells_used == 2 * 1990
+    large = sequence("d" * 4990, shared=4980)
+    scheduler.add(large)
+    compute(scheduler, scheduler.schedule())
+    scheduler.release(large)
+    assert scheduler.cells_used == 4980
+
+
+def test_a_quoting_answer_gets_drafts_where_a_larger_step_costs_the_same() -> None:
+    flat = StepCosts((1, 64), (1.0, 1.0))
+    scheduler = Scheduler(Limits(1, 0, 500, 1000, 64, 257, 16), costs=flat)
+    state = sequence("abcdefgh abc", max_tokens=30, lookup=True)
+    scheduler.add(state)
+    plan = scheduler.schedule()
+    state.computed = len(state.tokens)
+    for token in b"def":
+        state.append(token, bytes([token]))
+    state.computed = len(state.tokens) - 1
+    ((_, chunk),) = scheduler.schedule().batch
+    assert bytes(chunk.tokens) == b"fgh abcdefgh abc"
+    assert chunk.drafted == 15
+    assert plan.batch[0][1].drafted == 0  # a prompt is never guessed at
+    dear = Scheduler(Limits(1, 0, 500, 1000, 64, 257, 16), costs=StepCosts((1, 2), (1.0, 2.0)))
+    dear.running = scheduler.running
+    ((_, chunk),) = dear.schedule().batch
+    assert chunk.drafted == 0
+
+
+def test_an_answer_near_its_end_is_not_guessed_beyond_it() -> None:
+    scheduler = Scheduler(Limits(1, 0, 500, 1000, 64, 257, 16), costs=StepCosts((1, 64), (1.0, 1.0)))
+    state = sequence("abcdefgh abc", max_tokens=5, lookup=True)
+    scheduler.add(state)
+    scheduler.schedule()
+    state.append(ord("d"), b"d")
+    state.computed = len(state.tokens) - 1
+    ((_, chunk),) = scheduler.schedule().batch
+    assert bytes(chunk.tokens) == b"defg"

@@ -7,19 +7,26 @@ llama.cpp abort the whole process (GGML_ASSERT): sizes and sequence ids are chec
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ai_core.engine.backends.base import BackendError, Chosen, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
+from ai_core.engine.backends.llama_cpp.adapters import Adapters
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
 from ai_core.engine.backends.llama_cpp.sampler import ChoiceSampler, LlamaSampler
 from ai_core.engine.backends.llama_cpp.threads import default_threads
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
 from ai_core.engine.sampling import BASIC, SamplingParameters
+from ai_core.engine.speculation import StepCosts
 
-PINNED_PREFIXES = 8
+HOLDERS_PER_SLOT = 3
+"""Sequences that keep what later prompts may share: system prompts, articles, conversations between their turns."""
+MOST_SEQUENCES = 256
+"""llama.cpp's own limit (LLAMA_MAX_SEQ)."""
+LEAST_OUTPUTS = 64
+"""Rows of a batch after which a token may be chosen: each takes a float for every token of the vocabulary."""
 QUOTES_ONLY_KEY = "code_du_travail.quotes_only"
 BATCH_TOKENS = 512
 DEFAULT_CONTEXT = 8192
@@ -30,7 +37,7 @@ CELLS_PER_SLOT = 2048
 
 class LlamaCppBackend:
     """`context_length` is the longest prompt with its answer (the model's own, at most 8192, by default); `cells` the
-    tokens that all sequences hold together; for `threads` see default_threads. Raises BackendError."""
+    tokens that all sequences hold together; `adapters` are LoRA files (GGUF) by name; for `threads` see default_threads. Raises BackendError."""
 
     def __init__(
         self,
@@ -40,6 +47,7 @@ class LlamaCppBackend:
         context_length: int | None = None,
         threads: int | None = None,
         cells: int | None = None,
+        adapters: Mapping[str, Path] | None = None,
     ) -> None:
         self._library = library()
         self._closing = threading.Lock()
@@ -47,14 +55,17 @@ class LlamaCppBackend:
         trained = self._library.llama_model_n_ctx_train(self._model)
         context_length = min(context_length or DEFAULT_CONTEXT, trained)
         cells = cells or min(slots * context_length, max(context_length, slots * CELLS_PER_SLOT))
-        pinned = PINNED_PREFIXES if shares_prefixes(self._model) else 0
+        pinned = min(slots * HOLDERS_PER_SLOT, MOST_SEQUENCES - slots) if shares_prefixes(self._model) else 0
         threads = threads or default_threads(self._library.llama_model_size(self._model))
+        self._adapters = Adapters(self._model, adapters or {})
         self._context = self._new_context(slots, pinned, cells, threads)
         self._memory = self._library.llama_get_memory(self._context)
         self._vocabulary = Vocabulary(self._model)
         self._batch = self._library.llama_batch_init(BATCH_TOKENS, 0, 1)
         cells = self._library.llama_n_ctx(self._context)
-        self.limits = Limits(slots, pinned, context_length, cells, BATCH_TOKENS, self._vocabulary.size)
+        outputs = max(slots, LEAST_OUTPUTS)
+        self.limits = Limits(slots, pinned, context_length, cells, BATCH_TOKENS, self._vocabulary.size, outputs)
+        self.costs: StepCosts | None = None
         self.info = self._describe(model_path, self.limits)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
@@ -77,12 +88,13 @@ class LlamaCppBackend:
     def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
         self._check(chunks)
         outputs = self._fill(chunks)
+        self._adapters.use(self._context, chunks[0].adapter)
         code = self._library.llama_decode(self._context, self._batch)
         if code == 1:
             raise OutOfCells
         if code != 0:  # 2: aborted, -1: invalid batch, below: fatal
             raise DecodeFailed(f"llama_decode returned {code}")
-        return [self._sample(chunk, output) for chunk, output in zip(chunks, outputs, strict=True)]
+        return [self._sample(chunk, last) for chunk, last in zip(chunks, outputs, strict=True)]
 
     def copy(self, source: int, target: int, length: int) -> None:
         self._library.llama_memory_seq_cp(self._memory, source, target, 0, length)
@@ -99,18 +111,19 @@ class LlamaCppBackend:
                 return
             self._library.llama_batch_free(self._batch)
             self._library.llama_free(self._context)
+            self._adapters.free()
             self._library.llama_model_free(self._model)
             self._model = self._context = self._memory = None
 
     def _new_context(self, slots: int, pinned: int, cells: int, threads: int) -> Any:
         lib = self._library
-        if not 0 < slots <= BATCH_TOKENS or slots + pinned > lib.llama_max_parallel_sequences():
+        if not 0 < slots <= BATCH_TOKENS or slots + pinned > MOST_SEQUENCES:
             raise BackendError(f"{slots} slots are not possible")
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = cells
         parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
         parameters.n_seq_max = slots + pinned
-        parameters.n_outputs_max = slots + pinned  # not one for each token of a batch: spares memory
+        parameters.n_outputs_max = max(slots, LEAST_OUTPUTS)
         parameters.n_threads = parameters.n_threads_batch = threads
         parameters.kv_unified = True
         context = lib.llama_init_from_model(self._model, parameters)
@@ -127,9 +140,12 @@ class LlamaCppBackend:
         sequences = {chunk.sequence for chunk in chunks}
         if len(sequences) != len(chunks) or not sequences <= set(range(self.limits.slots)):
             raise DecodeFailed("a sequence is unknown or twice in the batch")
+        adapter, *others = {chunk.adapter for chunk in chunks}
+        if others or adapter not in (None, *self._adapters.names):
+            raise DecodeFailed("an adapter is unknown, or not that of the whole batch")
 
     def _fill(self, chunks: Sequence[Chunk]) -> list[int]:
-        """Write the chunks into llama.cpp's arrays; the place of the last token of each."""
+        """Write the chunks into llama.cpp's arrays; the place of the last token of each that is no draft."""
         batch, place, last = self._batch, 0, []
         for chunk in chunks:
             for offset, token in enumerate(chunk.tokens):
@@ -139,16 +155,28 @@ class LlamaCppBackend:
                 batch.seq_id[place][0] = chunk.sequence
                 batch.logits[place] = 0
                 place += 1
-            batch.logits[place - 1] = chunk.sampler is not None
-            last.append(place - 1)
+            certain = place - 1 - chunk.drafted
+            for output in range(certain, place):
+                batch.logits[output] = chunk.sampler is not None
+            last.append(certain)
         batch.n_tokens = place
         return last
 
-    def _sample(self, chunk: Chunk, output: int) -> list[Chosen]:
+    def _sample(self, chunk: Chunk, last: int) -> list[Chosen]:
+        """The token after the one in place `last`, and one more for each draft that was right."""
         if chunk.sampler is None:
             return []
         assert isinstance(chunk.sampler, LlamaSampler | ChoiceSampler)
-        return chunk.sampler.sample(self._context, output)
+        chosen = chunk.sampler.sample(self._context, last)
+        if not chunk.drafted:
+            return chosen
+        for place, draft in enumerate(chunk.tokens[-chunk.drafted :], last + 1):
+            if chosen[-1].token != draft or self.is_end(draft):
+                break
+            chosen += chunk.sampler.sample(self._context, place)
+        kept = chunk.position + len(chunk.tokens) - chunk.drafted + len(chosen) - 1
+        self._library.llama_memory_seq_rm(self._memory, chunk.sequence, kept, -1)
+        return chosen
 
     def _describe(self, path: Path, limits: Limits) -> ModelInfo:
         lib, model = self._library, self._model
@@ -165,5 +193,6 @@ class LlamaCppBackend:
             size_bytes=lib.llama_model_size(model),
             quantization=(lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode(),
             honours=BASIC,
+            adapters=self._adapters.names,
             quotes_only=metadata(model, QUOTES_ONLY_KEY) == "true",
         )
