@@ -32,6 +32,23 @@ def write_tiny_model(path: Path, *, end_token: int = IM_END, seed: int = 5) -> P
     return write(writer, weights, end_token)
 
 
+def write_tiny_adapter(
+    path: Path, *, seed: int, rank: int = 4, architecture: str = "llama", width: int = WIDTH
+) -> Path:
+    """A LoRA over the first layer's query and the output matrix of write_tiny_model."""
+    writer = gguf.GGUFWriter(path, architecture)
+    writer.add_type(gguf.GGUFType.ADAPTER)
+    writer.add_string(gguf.Keys.Adapter.TYPE, "lora")
+    writer.add_float32(gguf.Keys.Adapter.LORA_ALPHA, 2.0 * rank)
+    random = np.random.default_rng(seed)
+    for name, rows in (("blk.0.attn_q", width), ("output", VOCABULARY)):
+        writer.add_tensor(f"{name}.weight.lora_a", matrix(random, rank, width).astype(np.float32))
+        answers = matrix(random, rows, rank)
+        answers[BYTES:] = 0  # as in the model, control tokens never come
+        writer.add_tensor(f"{name}.weight.lora_b", answers.astype(np.float32))
+    return finish(writer)
+
+
 def write_tiny_mamba(path: Path) -> Path:
     """A recurrent model: its state cannot be copied in part."""
     inner, state, rank, kernel = 2 * WIDTH, 16, 4, 4
@@ -81,6 +98,10 @@ def write(writer: gguf.GGUFWriter, weights: dict[str, np.ndarray], end_token: in
     add_tokenizer(writer, end_token)
     for name, tensor in weights.items():
         writer.add_tensor(name, tensor.astype(np.float32))
+    return finish(writer)
+
+
+def finish(writer: gguf.GGUFWriter) -> Path:
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

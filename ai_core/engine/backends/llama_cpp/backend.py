@@ -37,7 +37,8 @@ CELLS_PER_SLOT = 2048
 
 class LlamaCppBackend:
     """`context_length` is the longest prompt with its answer (the model's own, at most 8192, by default); `cells` the
-    tokens that all sequences hold together; `adapters` are LoRA files (GGUF) by name; for `threads` see default_threads. Raises BackendError."""
+    tokens that all sequences hold together; `adapters` are LoRA files (GGUF) by name; for `threads` see
+    default_threads. Raises BackendError."""
 
     def __init__(
         self,
@@ -57,8 +58,12 @@ class LlamaCppBackend:
         cells = cells or min(slots * context_length, max(context_length, slots * CELLS_PER_SLOT))
         pinned = min(slots * HOLDERS_PER_SLOT, MOST_SEQUENCES - slots) if shares_prefixes(self._model) else 0
         threads = threads or default_threads(self._library.llama_model_size(self._model))
-        self._adapters = Adapters(self._model, adapters or {})
-        self._context = self._new_context(slots, pinned, cells, threads)
+        try:
+            self._adapters = Adapters(self._model, adapters or {})
+            self._context = self._new_context(slots, pinned, cells, threads)
+        except BackendError:
+            self._library.llama_model_free(self._model)  # and its adapters
+            raise
         self._memory = self._library.llama_get_memory(self._context)
         self._vocabulary = Vocabulary(self._model)
         self._batch = self._library.llama_batch_init(BATCH_TOKENS, 0, 1)
@@ -111,7 +116,6 @@ class LlamaCppBackend:
                 return
             self._library.llama_batch_free(self._batch)
             self._library.llama_free(self._context)
-            self._adapters.free()
             self._library.llama_model_free(self._model)
             self._model = self._context = self._memory = None
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -12,15 +15,29 @@ logger = logging.getLogger(__name__)
 # GGML_LOG_LEVEL_ERROR of ggml.h. Its warnings are detail too: one cache for all sequences always looks too long to it.
 _LEVELS = {4: logging.ERROR}
 
+_kept = threading.local()
+
 
 def _route_log(level: int, text: bytes | None, _data: int | None) -> None:
     severity = _LEVELS.get(level, logging.DEBUG)
     line = (text or b"").decode("utf-8", "replace").strip()
+    if line and severity >= logging.ERROR and hasattr(_kept, "errors"):
+        _kept.errors.append(line)
     if line and logger.isEnabledFor(severity):
         logger.log(severity, "%s", line)
 
 
 _LOG_CALLBACK = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(_route_log)  # kept: C holds it
+
+
+@contextmanager
+def errors_kept() -> Iterator[list[str]]:
+    """What llama.cpp logs as errors in this thread meanwhile: its calls return no reason."""
+    _kept.errors = []
+    try:
+        yield _kept.errors
+    finally:
+        del _kept.errors
 
 
 @lru_cache(maxsize=1)
