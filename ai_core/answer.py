@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ai_core.engine.request import FinishReason, Priority
+from ai_core.engine.request import FinishReason, Priority, TokenLogprob
 from ai_core.grounding import Source
 from ai_core.knowledge.citations import Citation
 from ai_core.prompts import Message
@@ -14,7 +14,10 @@ from ai_core.prompts import Message
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`history` is oldest first; `requested` are the generation parameters that the client set, by their API names."""
+    """`history` is oldest first; `requested` are the generation parameters that the client set, by their API names.
+
+    Questions that wait are answered by turns of their `owner`. `conversation` is a key that the questions of one person
+    share, and nobody else's: what was computed for one of them may serve the next."""
 
     text: str
     channel: str = "api"
@@ -23,12 +26,15 @@ class Question:
     model: str | None = None
     requested: Mapping[str, Any] = field(default_factory=dict)
     grounding: bool = True
+    owner: str = ""
+    conversation: str | None = None
     priority: Priority = Priority.INTERACTIVE
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A finished answer. `processing_time` is in seconds; `notice` is a French sentence that clients must show."""
+    """A finished answer. `processing_time` is in seconds; `notice` is a French sentence that clients must show;
+    `logprobs` has the tokens of the answer, None where nobody asked for them."""
 
     text: str
     model: str
@@ -41,3 +47,4 @@ class Answer:
     sources: tuple[Source, ...]
     citations: tuple[Citation, ...]
     notice: str | None
+    logprobs: tuple[TokenLogprob, ...] | None = None

@@ -22,7 +22,7 @@ from ai_core.api.pages import blueprint as pages
 from ai_core.assistant import Assistant
 from ai_core.checks import component_checks
 from ai_core.knowledge.current import CurrentKnowledge
-from ai_core.loaded_model import LoadedModel
+from ai_core.model_host import ModelHost
 from ai_core.settings import Settings
 from common.errors import ServiceError, error_response, register_error_handlers
 from common.log import accepted_request_id, current_request_id, request_id
@@ -37,7 +37,7 @@ class Parts:
     """What the application answers with; whoever composes it starts and stops them."""
 
     database: peewee.Database
-    model: LoadedModel
+    model: ModelHost
     knowledge: CurrentKnowledge
     assistant: Assistant
 
@@ -67,9 +67,8 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     api.register_blueprint(answers_blueprint(parts.assistant, limits, settings.max_prompt_length))
     api.register_blueprint(knowledge_blueprint(parts.knowledge))
     api.register_blueprint(key_admin_blueprint())
-    api.register_blueprint(
-        health_blueprint(component_checks(parts.model, parts.knowledge, parts.database), parts.model)
-    )
+    checks = component_checks(parts.model, parts.knowledge, parts.database, stall_seconds=settings.engine_stall_seconds)
+    api.register_blueprint(health_blueprint(checks, parts.model))
     api.register_blueprint(metrics_blueprint(registry))
     app.register_blueprint(pages)
     register_error_handlers(app)

@@ -7,51 +7,60 @@ from collections.abc import Callable, Mapping
 import peewee
 
 from ai_core.knowledge.current import CurrentKnowledge
-from ai_core.loaded_model import LoadedModel, ModelStatus
+from ai_core.model_host import ModelHost
 from common.database import connection
 from common.health import Check, Status
 
-STALLED_AFTER = 30.0  # seconds without a step while there is work
-
 
 def component_checks(
-    model: LoadedModel, knowledge: CurrentKnowledge, database: peewee.Database
+    model: ModelHost, knowledge: CurrentKnowledge, database: peewee.Database, *, stall_seconds: float
 ) -> Mapping[str, Callable[[], Check]]:
-    """The checks by name."""
+    """The checks by name. An engine without a step for `stall_seconds` while it has work is down."""
     return {
-        "model": lambda: _model(model),
-        "engine": lambda: _engine(model),
-        "knowledge": lambda: _knowledge(knowledge),
-        "database": lambda: _database(database),
+        "model": lambda: check_model(model),
+        "engine": lambda: check_engine(model, stall_seconds),
+        "knowledge": lambda: check_knowledge(knowledge),
+        "database": lambda: check_database(database),
     }
 
 
-def _model(model: LoadedModel) -> Check:
-    if model.status is ModelStatus.LOADED:
-        return Check(Status.OK, f"{model.model_id} is loaded.")
-    if model.status is ModelStatus.LOADING:
-        return Check(Status.DOWN, f"{model.model_id} is being loaded.")
-    return Check(Status.DOWN, f"{model.model_id} could not be loaded; the log says why.")
+def check_model(host: ModelHost) -> Check:
+    """Which model serves, is being loaded, or could not be."""
+    serving, operating_on = host.current_or_none(), host.operating_on
+    failed = [model_id for model_id, state in host.states.all().items() if state.error is not None]
+    if serving is not None:
+        if operating_on is not None:
+            return Check(Status.OK, f"{serving.id} is loaded; {operating_on} is being loaded or unloaded.")
+        others = f"; {', '.join(failed)} could not be loaded" if failed else ""
+        return Check(Status.OK, f"{serving.id} is loaded{others}.")
+    if operating_on is not None:
+        return Check(Status.DOWN, f"{operating_on} is being loaded or unloaded.")
+    if failed:
+        return Check(Status.DOWN, f"{', '.join(failed)} could not be loaded; the log says why.")
+    return Check(Status.DOWN, "No model is loaded.")
 
 
-def _engine(model: LoadedModel) -> Check:
-    engine = model.engine_if_loaded()
-    if engine is None:
-        return Check(Status.DOWN, "Waits for the model.")
-    if engine.is_stalled(STALLED_AFTER):
-        return Check(Status.DOWN, f"No step for {STALLED_AFTER:.0f} s while requests wait.")
-    stats = engine.stats()
+def check_engine(host: ModelHost, stall_seconds: float) -> Check:
+    """Whether the engine takes steps."""
+    model = host.current_or_none()
+    if model is None:
+        return Check(Status.DOWN, "Waits for a model.")
+    if model.engine.is_stalled(stall_seconds):
+        return Check(Status.DOWN, f"No step for {stall_seconds:g} s while requests wait.")
+    stats = model.engine.stats()
     return Check(Status.OK, f"{stats.slots_busy} of {stats.slots_total} slots busy, {stats.waiting} waiting.")
 
 
-def _knowledge(knowledge: CurrentKnowledge) -> Check:
+def check_knowledge(knowledge: CurrentKnowledge) -> Check:
+    """Whether answers can be grounded."""
     base = knowledge.get()
     if base is None:
         return Check(Status.DEGRADED, "The Code du travail is not installed: answers are not grounded.")
     return Check(Status.OK, f"{len(base)} articles, revision {base.revision}.")
 
 
-def _database(database: peewee.Database) -> Check:
+def check_database(database: peewee.Database) -> Check:
+    """Whether the database answers."""
     with connection(database):
         database.execute_sql("SELECT 1")
     return Check(Status.OK, "Answers.")

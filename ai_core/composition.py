@@ -1,41 +1,74 @@
-"""Puts the parts together: storage, knowledge, model, assistant."""
+"""Puts the parts together: storage, knowledge, model, assistant, and what systemd hears of them."""
 
 from __future__ import annotations
 
 from ai_core.app import Parts
 from ai_core.assistant import Assistant
-from ai_core.engine.backends.llama_cpp import LlamaCppBackend
-from ai_core.engine.engine import Engine
-from ai_core.engine.serving import Serving
+from ai_core.catalog.entry import NOT_IN_NAMES, ModelEntry
+from ai_core.catalog.errors import CatalogError
+from ai_core.catalog.formats import Format
+from ai_core.catalog.loading import LoadingOptions, ModelLoader
+from ai_core.checks import check_engine, check_model
 from ai_core.knowledge.current import CurrentKnowledge
-from ai_core.loaded_model import LoadedModel
+from ai_core.model_host import ModelHost
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage
+from common.systemd import Heartbeat, Notifier, watchdog_interval
 
 
 def compose(settings: Settings) -> Parts:
-    """Open the storage and prepare the rest; the model is loaded when its `start` is called."""
+    """Open the storage and prepare the rest; no model is loaded yet."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = open_storage(settings.database_url)
     knowledge = CurrentKnowledge(database, settings.data_dir)
-    model = LoadedModel(settings.model_file.stem, lambda: load_model(settings))
+    options = LoadingOptions(
+        slots=settings.engine_slots,
+        context_length=settings.engine_context_length or None,
+        threads=settings.engine_threads or None,
+        max_waiting=settings.max_waiting_requests,
+    )
+    host = ModelHost(ModelLoader(options), grace_seconds=settings.model_switch_grace)
     assistant = Assistant(
-        model,
+        host,
         knowledge,
         system_prompt=settings.system_prompt(SYSTEM_PROMPT),
         articles=settings.grounding_articles,
         request_timeout=settings.request_timeout,
     )
-    return Parts(database, model, knowledge, assistant)
+    return Parts(database, host, knowledge, assistant)
 
 
-def load_model(settings: Settings) -> Serving:
-    """Read the model's file and make an engine for it, not started yet."""
-    backend = LlamaCppBackend(
-        settings.model_file,
-        slots=settings.engine_slots,
-        context_length=settings.engine_context_length or None,
-        threads=settings.engine_threads or None,
+def begin_to_load(settings: Settings, host: ModelHost) -> None:
+    """Load the model that the settings name, in a thread. One that cannot even be looked at leaves the service up, to
+    say so."""
+    try:
+        entry = first_model(settings)
+    except CatalogError as error:
+        host.refuse(settings.model_file.stem, error)
+    else:
+        host.begin(entry)
+
+
+def first_model(settings: Settings) -> ModelEntry:
+    """The model to start with. Raises CatalogError."""
+    if not settings.remote_urls:
+        return ModelEntry.from_path(settings.model_file, adapters=settings.model_adapters)
+    return ModelEntry(
+        id=NOT_IN_NAMES.sub("-", settings.remote_model or "").strip("-._") or "remote",
+        format=Format.REMOTE,
+        urls=settings.remote_urls,
+        remote_model=settings.remote_model,
+        remote_key=settings.remote_api_key,
     )
-    return Serving(backend, Engine(backend, max_waiting=settings.max_waiting_requests))
+
+
+def heartbeat(settings: Settings, host: ModelHost) -> Heartbeat:
+    """Signs of life for systemd, as long as the engine takes steps. Not started yet."""
+    stall = settings.engine_stall_seconds
+    return Heartbeat(
+        Notifier(settings.notify_socket),
+        interval=watchdog_interval(settings.watchdog_usec, settings.watchdog_pid),
+        is_able=lambda: not host.is_stalled(stall),
+        status=lambda: f"{check_model(host).detail} {check_engine(host, stall).detail}",
+    )

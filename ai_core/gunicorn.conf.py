@@ -3,6 +3,7 @@
 from typing import Any
 
 from ai_core.settings import Settings
+from common.gunicorn_server import leave_readiness_to_workers
 from common.log import configure_logging
 
 _settings = Settings.from_environment()
@@ -32,3 +33,9 @@ control_socket_disable = True
 def on_starting(_: Any) -> None:
     """In the master, which writes no files: two processes cannot rotate one."""
     configure_logging("ai_core", _settings.log_level, None)
+    leave_readiness_to_workers()
+
+
+def post_worker_init(worker: Any) -> None:
+    """In the worker, which has the application and is about to take requests."""
+    worker.wsgi.extensions["heartbeat"].start()

@@ -1,11 +1,13 @@
-"""Generation parameters: a profile for each channel, what a request overrides, and what GGUF cannot honour."""
+"""Generation parameters: a profile for each channel, what a request overrides, and what the loaded model honours."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
+from ai_core.engine.backends.base import ModelInfo
 from ai_core.engine.request import SamplingParameters
 from common.errors import InvalidFields
 
@@ -16,39 +18,78 @@ PROFILES: Mapping[str, SamplingParameters] = {
 }
 
 # Names of SPEC's parameters that mean a field of SamplingParameters under another name.
-_RENAMED = {"max_length": "max_tokens"}
-# Parameters of other backends: the value that asks nothing of GGUF, any other is refused.
-_NEUTRAL_ON_GGUF: Mapping[str, Any] = {
+_FIELDS = {"max_length": "max_tokens", "do_sample": "temperature"}
+_NAMES = {"max_tokens": "max_length"}
+# Values that ask for nothing, so that a model which does not know the parameter can take them.
+_NEUTRAL: Mapping[str, Any] = {
+    "top_p": 1.0,
+    "repetition_penalty": 1.0,
+    "frequency_penalty": 0.0,
+    "presence_penalty": 0.0,
+    "stop": [],
+    "seed": None,
+    "logprobs": None,
+    "grammar": None,
+    "json_schema": None,
     "num_beams": 1,
     "length_penalty": 1.0,
     "early_stopping": False,
     "pad_token_id": None,
     "eos_token_id": None,
+    "do_sample": True,
 }
+_WITH_BEAMS_ONLY = ("length_penalty", "early_stopping")
+_ALWAYS_TOLD = ("temperature", "top_p", "top_k", "repetition_penalty", "max_tokens", "seed", "stop")
+_DEFAULTS = {field.name: field.default for field in fields(SamplingParameters)}
 
 
-def sampling_for(channel: str, requested: Mapping[str, Any]) -> SamplingParameters:
-    """The channel's profile with what the request asks for. Raises InvalidFields for what GGUF cannot honour."""
-    refused = [name for name, neutral in _NEUTRAL_ON_GGUF.items() if requested.get(name, neutral) != neutral]
-    if refused:
-        raise InvalidFields({name: ["A GGUF model cannot honour this parameter."] for name in refused})
-    known = {_RENAMED.get(name, name): value for name, value in requested.items() if name not in _NEUTRAL_ON_GGUF}
-    do_sample = known.pop("do_sample", True)
-    if "stop" in known:
-        known["stop"] = tuple(known["stop"])
-    sampling = replace(PROFILES.get(channel, DEFAULT_PROFILE), **known)
-    return sampling if do_sample else replace(sampling, temperature=0.0)
+def sampling_for(
+    channel: str, requested: Mapping[str, Any], info: ModelInfo, *, model_format: str
+) -> SamplingParameters:
+    """The channel's profile with what the request asks for. Raises InvalidFields for what the model cannot honour."""
+    _refuse(requested, info.honours, model_format)
+    profile = PROFILES.get(channel, DEFAULT_PROFILE)
+    unknown = {name: _DEFAULTS[name] for name in _DEFAULTS if name not in info.honours}
+    known = {_FIELDS.get(name, name): value for name, value in requested.items() if name != "do_sample"}
+    wanted = {name: _as_field(name, value) for name, value in known.items() if name in info.honours}
+    sampling = replace(profile, **{**unknown, **wanted})
+    return sampling if requested.get("do_sample", True) else replace(sampling, temperature=0.0)
 
 
-def as_used(sampling: SamplingParameters) -> dict[str, Any]:
+def as_used(sampling: SamplingParameters, info: ModelInfo) -> dict[str, Any]:
     """`parameters_used`: what reached the backend, under the names of the API."""
-    return {
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "repetition_penalty": sampling.repetition_penalty,
-        "max_length": sampling.max_tokens,
-        "do_sample": sampling.temperature > 0,
-        "seed": sampling.seed,
-        "stop": list(sampling.stop),
+    used: dict[str, Any] = {"do_sample": sampling.temperature > 0}
+    for name in sorted(info.honours & _DEFAULTS.keys() - {"choices"}):
+        value = getattr(sampling, name)
+        if name in _ALWAYS_TOLD or value != _DEFAULTS[name]:
+            used[_NAMES.get(name, name)] = _as_json(name, value)
+    return used
+
+
+def _refuse(requested: Mapping[str, Any], honours: frozenset[str], model_format: str) -> None:
+    refused = {
+        name: [f"The format of the loaded model ({model_format}) cannot honour this parameter."]
+        for name, value in requested.items()
+        if _FIELDS.get(name, name) not in honours and (name not in _NEUTRAL or value != _NEUTRAL[name])
     }
+    if requested.get("grammar") and requested.get("json_schema"):
+        refused["json_schema"] = ["Cannot be asked for together with grammar."]
+    if requested.get("num_beams", 1) == 1:
+        asked = [name for name in _WITH_BEAMS_ONLY if requested.get(name, _NEUTRAL[name]) != _NEUTRAL[name]]
+        refused |= {name: ["Has an effect with num_beams above 1 only."] for name in asked if name not in refused}
+    if refused:
+        raise InvalidFields(refused)
+
+
+def _as_field(name: str, value: Any) -> Any:
+    if name == "stop":
+        return tuple(value)
+    if name == "json_schema" and value is not None:
+        return json.dumps(value, ensure_ascii=False)
+    return value
+
+
+def _as_json(name: str, value: Any) -> Any:
+    if name == "stop":
+        return list(value)
+    return json.loads(value) if name == "json_schema" else value

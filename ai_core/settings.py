@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.env import Environment, SettingError
+from common.env import Environment, SettingError, existing
 
 EMBEDDED_MODEL = Path(__file__).parent / "demo_model" / "code-du-travail-demo.gguf"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -22,11 +22,17 @@ class Settings:
     data_dir: Path
     database_url: str
     model_file: Path
+    model_adapters: Mapping[str, Path]
+    remote_urls: tuple[str, ...]
+    remote_model: str | None
+    remote_api_key: str | None = field(repr=False)
+    model_switch_grace: float
     knowledge_file: Path | None
     system_prompt_file: Path | None
     engine_slots: int
     engine_context_length: int
     engine_threads: int
+    engine_stall_seconds: float
     max_waiting_requests: int
     request_timeout: float
     max_prompt_length: int
@@ -39,23 +45,33 @@ class Settings:
     web_threads: int
     trusted_proxies: int
     log_level: str
+    notify_socket: str | None
+    watchdog_usec: int
+    watchdog_pid: int
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str] | None = None) -> Settings:
         """Read and check every setting. Raises SettingError, one line that names the variable."""
         env = Environment(os.environ if variables is None else variables)
         data_dir = env.path("DATA_DIR", Path("data"))
+        remote_urls, model_file, adapters = _model(env)
         return cls(
             host=env.text("HOST", "127.0.0.1"),
             port=env.integer("PORT", 8000, minimum=1, maximum=65_535),
             data_dir=data_dir,
             database_url=env.text("DATABASE_URL", f"sqlite:///{data_dir / 'ai_core.sqlite3'}"),
-            model_file=env.existing_file("MODEL_FILE") or EMBEDDED_MODEL,
+            model_file=model_file,
+            model_adapters=adapters,
+            remote_urls=remote_urls,
+            remote_model=env.optional("REMOTE_MODEL"),
+            remote_api_key=env.optional("REMOTE_API_KEY"),
+            model_switch_grace=env.number("MODEL_SWITCH_GRACE", 20, minimum=0, maximum=60),
             knowledge_file=env.existing_file("KNOWLEDGE_FILE"),
             system_prompt_file=env.existing_file("SYSTEM_PROMPT_FILE"),
             engine_slots=env.integer("ENGINE_SLOTS", 16, minimum=1, maximum=256),
             engine_context_length=env.integer("ENGINE_CONTEXT_LENGTH", 0, minimum=0, maximum=1_048_576),
             engine_threads=env.integer("ENGINE_THREADS", 0, minimum=0, maximum=512),
+            engine_stall_seconds=env.number("ENGINE_STALL_SECONDS", 60, minimum=1, maximum=3_600),
             max_waiting_requests=env.integer("MAX_WAITING_REQUESTS", 64, minimum=0, maximum=10_000),
             request_timeout=env.number("REQUEST_TIMEOUT", 55, minimum=1, maximum=59),
             max_prompt_length=env.integer("MAX_PROMPT_LENGTH", 20_000, minimum=100, maximum=10_000_000),
@@ -70,6 +86,9 @@ class Settings:
             web_threads=env.integer("WEB_THREADS", 64, minimum=2, maximum=1_024),
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=10),
             log_level=env.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
+            notify_socket=env.optional("NOTIFY_SOCKET"),
+            watchdog_usec=env.integer("WATCHDOG_USEC", 0, minimum=0, maximum=2**63),
+            watchdog_pid=env.integer("WATCHDOG_PID", 0, minimum=0, maximum=2**31),
         )
 
     def system_prompt(self, default: str) -> str:
@@ -83,3 +102,18 @@ class Settings:
         if not text:
             raise SettingError("SYSTEM_PROMPT_FILE: is empty")
         return text
+
+
+def _model(env: Environment) -> tuple[tuple[str, ...], Path, dict[str, Path]]:
+    """Where the first model is: the addresses of its servers, or its files and their adapters."""
+    urls = env.words("REMOTE_URLS")
+    file = env.existing_path("MODEL_FILE")
+    adapters = {name: existing("MODEL_ADAPTERS", path) for name, path in env.pairs("MODEL_ADAPTERS").items()}
+    if urls and (file is not None or adapters):
+        raise SettingError("REMOTE_URLS: a remote model takes neither MODEL_FILE nor MODEL_ADAPTERS")
+    if not urls and (env.optional("REMOTE_MODEL") or env.optional("REMOTE_API_KEY")):
+        raise SettingError("REMOTE_URLS: must be set with REMOTE_MODEL or REMOTE_API_KEY")
+    for url in urls:
+        if not url.startswith(("http://", "https://")):
+            raise SettingError(f"REMOTE_URLS: {url} is not an http(s) address")
+    return urls, file or EMBEDDED_MODEL, adapters

@@ -7,7 +7,7 @@ import atexit
 from flask import Flask
 
 from ai_core.app import create_app
-from ai_core.composition import compose
+from ai_core.composition import begin_to_load, compose, heartbeat
 from ai_core.settings import Settings
 from common.log import configure_logging
 
@@ -18,9 +18,11 @@ def build() -> Flask:
     configure_logging("ai_core", settings.log_level, settings.data_dir / "logs")
     parts = compose(settings)
     parts.knowledge.get()  # before the first question, not during it
-    parts.model.start()
+    begin_to_load(settings, parts.model)
     atexit.register(parts.model.stop)
-    return create_app(settings, parts)
+    app = create_app(settings, parts)
+    app.extensions["heartbeat"] = heartbeat(settings, parts.model)  # gunicorn's worker starts it once it listens
+    return app
 
 
 application = build()

@@ -10,6 +10,14 @@ class SettingError(ValueError):
     """A setting is missing or wrong; the message is one line and starts with the variable's name."""
 
 
+def existing(name: str, value: str) -> Path:
+    """The absolute path of a file or folder that `value`, of the variable `name`, points to."""
+    path = Path(value).expanduser().absolute()
+    if not path.exists():
+        raise SettingError(f"{name}: {value} does not exist")
+    return path
+
+
 class Environment:
     """Reads settings from a mapping of variables, such as os.environ.
 
@@ -78,6 +86,27 @@ class Environment:
         if not path.is_file():
             raise SettingError(f"{name}: {value} is not a file")
         return path
+
+    def existing_path(self, name: str) -> Path | None:
+        """A file or folder that must be there when the variable is set."""
+        value = self._value(name)
+        return None if value is None else existing(name, value)
+
+    def words(self, name: str) -> tuple[str, ...]:
+        """What commas or spaces separate."""
+        return tuple((self._value(name) or "").replace(",", " ").split())
+
+    def pairs(self, name: str) -> dict[str, str]:
+        """`key=value` pairs that commas separate."""
+        pairs: dict[str, str] = {}
+        for item in filter(None, map(str.strip, (self._value(name) or "").split(","))):
+            key, equals, value = map(str.strip, item.partition("="))
+            if not key or not equals or not value:
+                raise SettingError(f"{name}: {item!r} is not NAME=VALUE")
+            if key in pairs:
+                raise SettingError(f"{name}: {key} is there twice")
+            pairs[key] = value
+        return pairs
 
     def _value(self, name: str) -> str | None:
         value = self._variables.get(name, "").strip()

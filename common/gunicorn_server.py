@@ -11,7 +11,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from gunicorn import util
+from gunicorn import systemd, util
 from gunicorn.glogging import Logger
 from gunicorn.http import errors
 from gunicorn.workers.gthread import ThreadWorker
@@ -53,6 +53,12 @@ def error_bytes(status: HTTPStatus) -> bytes:
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode("ascii") + body
+
+
+def leave_readiness_to_workers() -> None:
+    """Keep gunicorn's master from saying READY=1 to systemd: it does so before any worker lives. A worker, which knows
+    how it is, says it instead, so the unit needs NotifyAccess=all."""
+    systemd.sd_notify = lambda *_, **__: None
 
 
 class RootLogger(Logger):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from flask import Flask
 
 from ai_core.app import Parts, create_app
 from ai_core.assistant import Assistant
+from ai_core.catalog.entry import ModelEntry
+from ai_core.catalog.formats import Format
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine
 from ai_core.engine.serving import Serving
@@ -18,11 +21,30 @@ from ai_core.keys import create_key
 from ai_core.knowledge import importer
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.knowledge.legi import CODE_ID
-from ai_core.loaded_model import LoadedModel
+from ai_core.model_host import ModelHost
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage
 from common.database import connection
+
+SCRIPTED = ModelEntry(id="scripted", format=Format.GGUF, path=Path("scripted.gguf"))
+
+
+class ScriptedLoader:
+    """Loads `backend`, whatever is asked for, as soon as it is `allowed`."""
+
+    def __init__(self, backend: ScriptedBackend, settings: Settings) -> None:
+        self.allowed = threading.Event()
+        self.allowed.set()
+        self._backend = backend
+        self._max_waiting = settings.max_waiting_requests
+
+    def fits_beside(self, entry: ModelEntry, current: ModelEntry | None) -> bool:
+        return True
+
+    def load(self, entry: ModelEntry) -> Serving:
+        assert self.allowed.wait(60)
+        return Serving(self._backend, Engine(self._backend, max_waiting=self._max_waiting))
 
 
 @dataclass
@@ -32,6 +54,7 @@ class Core:
     app: Flask
     parts: Parts
     backend: ScriptedBackend
+    loader: ScriptedLoader
     settings: Settings
 
     def key(self, *scopes: str) -> str:
@@ -75,18 +98,17 @@ def build_core(
     settings = Settings.from_environment({"DATA_DIR": str(data_dir), **variables})
     database = open_storage(settings.database_url)
     backend = ScriptedBackend(answer, slots=slots, step_seconds=step_seconds, context_length=context_length)
-    engine = Engine(backend, max_waiting=settings.max_waiting_requests)
-    model = LoadedModel("scripted", lambda: Serving(backend, engine))
+    loader = ScriptedLoader(backend, settings)
+    host = ModelHost(loader, grace_seconds=settings.model_switch_grace)
     knowledge = CurrentKnowledge(database, settings.data_dir)
     assistant = Assistant(
-        model,
+        host,
         knowledge,
         system_prompt=SYSTEM_PROMPT,
         articles=settings.grounding_articles,
         request_timeout=settings.request_timeout,
     )
     if started:
-        model.start()
-        assert model.wait(10)
-    parts = Parts(database, model, knowledge, assistant)
-    return Core(create_app(settings, parts), parts, backend, settings)
+        host.load(SCRIPTED)
+    parts = Parts(database, host, knowledge, assistant)
+    return Core(create_app(settings, parts), parts, backend, loader, settings)

@@ -6,7 +6,9 @@ from marshmallow import Schema, fields, validate
 
 from ai_core.api.schemas import Strict, Text
 from ai_core.engine.request import FinishReason
+from ai_core.engine.sampling import MAX_LOGPROBS
 
+MAX_GRAMMAR_LENGTH = 20_000
 MAX_TURNS = 100
 MAX_TURN_LENGTH = 20_000
 PRIORITIES = ("interactive", "mail", "batch")
@@ -48,6 +50,20 @@ class ParametersSchema(SamplingSchema):
     early_stopping = fields.Boolean()
     pad_token_id = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0))
     eos_token_id = fields.Integer(strict=True, allow_none=True, validate=validate.Range(min=0))
+    frequency_penalty = fields.Float(validate=validate.Range(-2, 2))
+    presence_penalty = fields.Float(validate=validate.Range(-2, 2))
+    logprobs = fields.Integer(
+        strict=True,
+        allow_none=True,
+        validate=validate.Range(0, MAX_LOGPROBS),
+        metadata={"description": "Log-probability of each token, with that many alternatives."},
+    )
+    grammar = fields.String(
+        validate=validate.Length(1, MAX_GRAMMAR_LENGTH), metadata={"description": "GBNF that the answer follows."}
+    )
+    json_schema = fields.Dict(
+        keys=fields.String(), metadata={"description": "JSON schema of the answer; instead of a grammar."}
+    )
 
 
 class QuestionSchema(SamplingSchema):
@@ -126,6 +142,20 @@ class CitationSchema(Schema):
     )
 
 
+class LikelihoodSchema(Schema):
+    """A token with its natural log-probability before any filter; its bytes, because it may be part of a character."""
+
+    token = fields.String(required=True)
+    logprob = fields.Float(required=True)
+    bytes = fields.List(fields.Integer(), required=True)
+
+
+class TokenSchema(LikelihoodSchema):
+    """A token of the answer and those that might have stood there, likeliest first."""
+
+    top_logprobs = fields.List(fields.Nested(LikelihoodSchema), required=True)
+
+
 class AnswerSchema(Schema):
     """A finished answer."""
 
@@ -143,5 +173,6 @@ class AnswerSchema(Schema):
     citations = fields.List(fields.Nested(CitationSchema), required=True)
     notice = fields.String(allow_none=True, metadata={"description": "A sentence that the person must see."})
     cached = fields.Boolean(required=True)
+    logprobs = fields.List(fields.Nested(TokenSchema), metadata={"description": "With the parameter logprobs only."})
     suggested_subject = fields.String(metadata={"description": "With email_context only."})
     thread_id = fields.String(metadata={"description": "As given in email_context."})

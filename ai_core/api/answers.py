@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
@@ -12,14 +13,15 @@ from flask import Response
 
 from ai_core.answer import Answer, Question
 from ai_core.api import examples, sse
-from ai_core.api.access import SECURITY, Limits, requires
+from ai_core.api.access import SECURITY, Limits, current_key, requires
 from ai_core.api.answer_schemas import AnswerSchema, ChatSchema, GenerateSchema
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.client import ClientConnection
 from ai_core.api.documented import KEYED, WITH_BODY, errors
-from ai_core.assistant import Assistant, RunningAnswer
-from ai_core.engine.request import Priority
+from ai_core.assistant import Assistant
+from ai_core.engine.request import Priority, TextChunk, TokenLogprob
 from ai_core.prompts import Message
+from ai_core.running_answer import RunningAnswer
 from common.errors import InvalidFields, ServiceError, error_body
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status: nobody reads it, the log does
@@ -32,7 +34,7 @@ def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: i
     as_events = blueprint.alt_response(
         200, schema={"type": "string"}, content_type=sse.MIME_TYPE, description="With `stream`: events", success=True
     )
-    answer_errors = errors(blueprint, *KEYED, *WITH_BODY, 404, 503)
+    answer_errors = errors(blueprint, *KEYED, *WITH_BODY, 404, 409, 503)
 
     @blueprint.route("/chat", methods=["POST"])
     @requires("chat")
@@ -56,6 +58,8 @@ def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: i
             model=body.get("model"),
             requested=_requested(body),
             grounding=body["grounding"],
+            owner=_owner(),
+            conversation=_conversation(body["channel"], body.get("user_id")),
         )
         return _respond(assistant.ask(question), stream=body["stream"], extra={})
 
@@ -85,6 +89,7 @@ def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: i
             requested=_requested(body),
             grounding=body["grounding"],
             priority=Priority[body["priority"].upper()],
+            owner=_owner(),
         )
         return _respond(assistant.ask(question), stream=body["stream"], extra=_mail_fields(mail))
 
@@ -108,6 +113,7 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "citations": [asdict(citation) for citation in answer.citations],
         "notice": answer.notice,
         "cached": False,
+        **_logprobs(answer.logprobs),
     }
 
 
@@ -137,11 +143,42 @@ def _stream(running: RunningAnswer, client: ClientConnection, extra: Mapping[str
             if isinstance(event, Answer):
                 yield sse.event("done", {**answer_object(event), **extra})
             else:
-                yield sse.HEARTBEAT if event is None else sse.event("token", {"text": event})
+                yield sse.HEARTBEAT if event is None else sse.event("token", _token(event))
     except ServiceError as error:
         yield sse.event("error", error_body(error))
     finally:
         running.cancel()
+
+
+def _token(chunk: TextChunk) -> dict[str, Any]:
+    return {"text": chunk.text, **_logprobs(chunk.logprobs or None)}
+
+
+def _logprobs(tokens: Sequence[TokenLogprob] | None) -> dict[str, Any]:
+    """Log-probabilities in the form of OpenAI's API; `bytes` because a token may be part of a character."""
+    if tokens is None:
+        return {}
+    return {
+        "logprobs": [
+            {**_likelihood(token.piece, token.logprob), "top_logprobs": [_likelihood(*top) for top in token.top]}
+            for token in tokens
+        ]
+    }
+
+
+def _likelihood(piece: bytes, logprob: float) -> dict[str, Any]:
+    return {"token": piece.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(piece)}
+
+
+def _owner() -> str:
+    """Who waits for answers by turns with the others: the key."""
+    return str(current_key().id)
+
+
+def _conversation(channel: str, user_id: str | None) -> str | None:
+    """One person's key for what may be reused of earlier prompts; None for somebody unknown. Names that clients choose
+    cannot run into one another in JSON."""
+    return None if user_id is None else json.dumps([_owner(), channel, user_id])
 
 
 def _check_length(field: str, text: str, maximum: int) -> None:

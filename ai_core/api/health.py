@@ -15,12 +15,12 @@ from ai_core.api.access import SECURITY, requires
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, errors
 from ai_core.api.health_schemas import HealthSchema, ReadinessSchema
-from ai_core.loaded_model import LoadedModel
+from ai_core.model_host import ModelHost
 from common.health import Check, run_checks
 from common.metrics import exposition
 
 
-def health_blueprint(checks: Mapping[str, Callable[[], Check]], model: LoadedModel) -> Blueprint:
+def health_blueprint(checks: Mapping[str, Callable[[], Check]], host: ModelHost) -> Blueprint:
     """Public routes: what they tell holds no secret and nobody's text."""
     blueprint = Blueprint("health", __name__, description="State of the service")
 
@@ -42,9 +42,9 @@ def health_blueprint(checks: Mapping[str, Callable[[], Check]], model: LoadedMod
             "status": readiness.status,
             "components": {name: asdict(check) for name, check in readiness.checks.items()},
         }
-        engine = model.engine_if_loaded()
-        if engine is not None:
-            body["engine"] = asdict(engine.stats())
+        model = host.current_or_none()
+        if model is not None:
+            body["engine"] = asdict(model.engine.stats())
         response = jsonify(body)
         response.status_code = 200 if readiness.serves else 503
         if not readiness.serves:
@@ -73,15 +73,15 @@ def metrics_blueprint(registry: CollectorRegistry) -> Blueprint:
 class EngineCollector(Collector):
     """The engine's figures, read at the moment of the scrape. Names mirror llama.cpp's server where it has one."""
 
-    def __init__(self, model: LoadedModel) -> None:
-        self._model = model
+    def __init__(self, host: ModelHost) -> None:
+        self._host = host
 
     def collect(self) -> Iterable[Metric]:
         """Metrics of the engine, none while no model is loaded."""
-        engine = self._model.engine_if_loaded()
-        if engine is None:
+        model = self._host.current_or_none()
+        if model is None:
             return
-        stats = engine.stats()
+        stats = model.engine.stats()
         yield GaugeMetricFamily("ai_core_requests_processing", "Requests in a slot.", value=stats.slots_busy)
         yield GaugeMetricFamily("ai_core_requests_deferred", "Requests that wait for a slot.", value=stats.waiting)
         yield GaugeMetricFamily("ai_core_slots", "Slots there are.", value=stats.slots_total)

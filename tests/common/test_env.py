@@ -63,3 +63,30 @@ def test_a_file_setting_must_name_a_file(tmp_path: Path) -> None:
 def test_a_choice_names_what_can_be_chosen() -> None:
     with pytest.raises(SettingError, match="^LOG_LEVEL: 'LOUD' is not one of DEBUG, INFO$"):
         Environment({"LOG_LEVEL": "LOUD"}).choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO"))
+
+
+def test_words_are_separated_by_commas_or_spaces() -> None:
+    assert Environment({"REMOTE_URLS": "http://a, http://b  http://c"}).words("REMOTE_URLS") == (
+        "http://a",
+        "http://b",
+        "http://c",
+    )
+    assert Environment({}).words("REMOTE_URLS") == ()
+
+
+def test_pairs_have_a_name_and_a_value_each() -> None:
+    assert Environment({"A": "x = /a, y=/b=c"}).pairs("A") == {"x": "/a", "y": "/b=c"}
+    assert Environment({}).pairs("A") == {}
+
+
+@pytest.mark.parametrize("value", ["x", "x=", "=y", "x=1,x=2"])
+def test_pairs_that_are_none_or_twice_are_refused(value: str) -> None:
+    with pytest.raises(SettingError, match="^A: "):
+        Environment({"A": value}).pairs("A")
+
+
+def test_a_path_may_be_a_folder_but_must_exist(tmp_path: Path) -> None:
+    assert Environment({"M": str(tmp_path)}).existing_path("M") == tmp_path
+    assert Environment({}).existing_path("M") is None
+    with pytest.raises(SettingError, match=r"^M: .*/gone does not exist$"):
+        Environment({"M": f"{tmp_path}/gone"}).existing_path("M")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ai_core.engine.backends.base import DecodeFailed
-from tests.fakes import Core, build_core
+from tests.fakes import SCRIPTED, Core, build_core
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def events(raw: str) -> list[tuple[str, dict[str, Any]]]:
 
 
 def wait_until_idle(core: Core, seconds: float = 2.0) -> None:
-    engine = core.parts.model.serving().engine
+    engine = core.parts.model.current().engine
     until = time.monotonic() + seconds
     while engine.stats().slots_busy and time.monotonic() < until:
         time.sleep(0.01)
@@ -168,13 +168,31 @@ def test_the_deadline_ends_an_answer_with_what_there_is(tmp_path: Path) -> None:
 
 def test_while_the_model_loads_questions_get_503_and_a_time(tmp_path: Path) -> None:
     core = build_core(tmp_path, started=False)
+    core.loader.allowed.clear()
+    core.parts.model.begin(SCRIPTED)
     response = post(core, "chat", {"message": "a"})
     assert response.status_code == 503
+    assert response.get_json()["code"] == "model_loading"
     assert int(response.headers["Retry-After"]) > 0
     assert core.app.test_client().get("/health").status_code == 200
     ready = core.app.test_client().get("/health/ready")
     assert ready.status_code == 503
-    assert ready.get_json()["components"]["model"]["status"] == "down"
+    assert ready.get_json()["components"]["model"] == {
+        "status": "down",
+        "detail": "scripted is being loaded or unloaded.",
+    }
+    core.loader.allowed.set()
+    assert core.parts.model.wait(10)
+    assert post(core, "chat", {"message": "a"}).status_code == 200
+    core.parts.model.stop()
+
+
+def test_without_a_model_questions_are_refused_until_somebody_loads_one(core: Core) -> None:
+    core.parts.model.unload("scripted")
+    response = post(core, "chat", {"message": "a"})
+    assert (response.status_code, response.get_json()["code"]) == (409, "model_not_loaded")
+    assert "Retry-After" not in response.headers
+    assert core.app.test_client().get("/health/ready").status_code == 503
 
 
 def test_at_capacity_the_next_question_gets_503_at_once(tmp_path: Path) -> None:

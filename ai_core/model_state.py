@@ -1,0 +1,65 @@
+"""What is known of the models in this process: which is loaded, which failed and why."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from enum import Enum
+
+
+class ModelStatus(str, Enum):
+    """AVAILABLE: not in memory. ERROR: its last load failed."""
+
+    AVAILABLE = "available"
+    LOADING = "loading"
+    LOADED = "loaded"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelState:
+    """`error` says why the last load failed, also where the model serves as it was before. Times are UTC."""
+
+    status: ModelStatus = ModelStatus.AVAILABLE
+    error: str | None = None
+    loaded_at: datetime | None = None
+    unloaded_at: datetime | None = None
+
+
+class ModelStates:
+    """States by model id, for any thread; a model never heard of is available."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._states: dict[str, ModelState] = {}
+
+    def get(self, model_id: str) -> ModelState:
+        return self._states.get(model_id, ModelState())
+
+    def all(self) -> dict[str, ModelState]:
+        """A copy of what is known."""
+        with self._lock:
+            return dict(self._states)
+
+    def loading(self, model_id: str) -> None:
+        self._change(model_id, status=ModelStatus.LOADING, error=None)
+
+    def loaded(self, model_id: str) -> None:
+        self._change(model_id, status=ModelStatus.LOADED, error=None, loaded_at=_now())
+
+    def failed(self, model_id: str, error: str, *, serves: bool) -> None:
+        """`serves`: the model is in memory nevertheless, as it was before."""
+        self._change(model_id, status=ModelStatus.LOADED if serves else ModelStatus.ERROR, error=error)
+
+    def unloaded(self, model_id: str) -> None:
+        """Keeps the error of a model that went because its next version was to come and failed."""
+        self._change(model_id, status=ModelStatus.AVAILABLE, unloaded_at=_now())
+
+    def _change(self, model_id: str, **changes: object) -> None:
+        with self._lock:
+            self._states[model_id] = replace(self.get(model_id), **changes)  # type: ignore[arg-type]
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
