@@ -30,8 +30,8 @@ BATCH_TOKENS = 512
 BATCH_TEXTS = 64
 MOST_TEXTS = 2048
 """Texts of one job, as in OpenAI's API."""
-POOLING = {1: "mean", 2: "cls", 3: "last"}
-"""enum llama_pooling_type; 0 leaves a vector for each token, 4 is a reranker's score."""
+POOLING = {"1": "mean", "2": "cls", "3": "last"}
+"""enum llama_pooling_type, as the file has it; 0 or none leaves a vector for each token, 4 is a reranker's score."""
 
 
 class LlamaCppEmbedder:
@@ -48,11 +48,11 @@ class LlamaCppEmbedder:
         context_length = min(context_length or DEFAULT_CONTEXT, trained)
         self._room = max(BATCH_TOKENS, context_length)
         try:
-            self._context = self._new_context(threads or default_threads(self._library.llama_model_size(self._model)))
             self.info = self._describe(path, context_length)
-        except BackendError:
+            self._context = self._new_context(threads or default_threads(self.info.size_bytes))
+        except BackendError as error:
             self._library.llama_model_free(self._model)
-            raise
+            raise BackendError(f"{path.name}: {error}") from error
         self._vocabulary = self._library.llama_model_get_vocab(self._model)
         self._batch = self._library.llama_batch_init(self._room, 0, 1)
 
@@ -88,8 +88,6 @@ class LlamaCppEmbedder:
 
     def _new_context(self, threads: int) -> Any:
         lib = self._library
-        if lib.llama_model_has_encoder(self._model):
-            raise BackendError("an encoder-decoder model is no embedding model")
         parameters = lib.llama_context_default_params()
         parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = self._room  # all of a text in one step
         parameters.n_seq_max = BATCH_TEXTS
@@ -99,20 +97,21 @@ class LlamaCppEmbedder:
         context = lib.llama_init_from_model(self._model, parameters)
         if not context:
             raise BackendError(f"no memory for {self._room} tokens of context")
-        if lib.llama_pooling_type(context) not in POOLING:
-            lib.llama_free(context)
-            raise BackendError("the file names no pooling of tokens to one vector: it is no embedding model")
         return context
 
     def _describe(self, path: Path, context_length: int) -> EmbeddingModelInfo:
         lib, model = self._library, self._model
+        architecture = metadata(model, "general.architecture")
+        pooling = POOLING.get(metadata(model, f"{architecture}.pooling_type"))
+        if pooling is None or lib.llama_model_has_encoder(model):  # the latter: beside a decoder, as T5 has
+            raise BackendError("no embedding model: it does not say how to pool its tokens to one vector")
         return EmbeddingModelInfo(
             name=metadata(model, "general.name") or path.stem,
             description=metadata(model, "general.description"),
-            architecture=metadata(model, "general.architecture"),
+            architecture=architecture,
             dimension=lib.llama_model_n_embd_out(model),
             context_length=context_length,
-            pooling=POOLING[lib.llama_pooling_type(self._context)],
+            pooling=pooling,
             size_bytes=lib.llama_model_size(model),
             quantization=(lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode(),
         )
