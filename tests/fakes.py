@@ -31,20 +31,26 @@ SCRIPTED = ModelEntry(id="scripted", format=Format.GGUF, path=Path("scripted.ggu
 
 
 class ScriptedLoader:
-    """Loads `backend`, whatever is asked for, as soon as it is `allowed`."""
+    """Loads what `make_backend` makes, whatever is asked for, as soon as it is `allowed`; or fails with `failure`."""
 
-    def __init__(self, backend: ScriptedBackend, settings: Settings) -> None:
+    def __init__(self, make_backend: Callable[[], ScriptedBackend], settings: Settings) -> None:
+        self.make_backend = make_backend
+        self.backends: list[ScriptedBackend] = []
         self.allowed = threading.Event()
         self.allowed.set()
-        self._backend = backend
+        self.beside = True
+        self.failure: Exception | None = None
         self._max_waiting = settings.max_waiting_requests
 
     def fits_beside(self, entry: ModelEntry, current: ModelEntry | None) -> bool:
-        return True
+        return self.beside
 
     def load(self, entry: ModelEntry) -> Serving:
         assert self.allowed.wait(60)
-        return Serving(self._backend, Engine(self._backend, max_waiting=self._max_waiting))
+        if self.failure is not None:
+            raise self.failure
+        self.backends.append(self.make_backend())
+        return Serving(self.backends[-1], Engine(self.backends[-1], max_waiting=self._max_waiting))
 
 
 @dataclass
@@ -98,7 +104,7 @@ def build_core(
     settings = Settings.from_environment({"DATA_DIR": str(data_dir), **variables})
     database = open_storage(settings.database_url)
     backend = ScriptedBackend(answer, slots=slots, step_seconds=step_seconds, context_length=context_length)
-    loader = ScriptedLoader(backend, settings)
+    loader = ScriptedLoader(lambda: backend, settings)
     host = ModelHost(loader, grace_seconds=settings.model_switch_grace)
     knowledge = CurrentKnowledge(database, settings.data_dir)
     assistant = Assistant(
