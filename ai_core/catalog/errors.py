@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class CatalogError(Exception):
     """Something about a model on the disk; the message says which file and what helps."""
@@ -25,3 +27,24 @@ class InvalidEntry(CatalogError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+
+
+class TargetTaken(CatalogError):
+    """The file to write is there already, or another process is writing it."""
+
+
+class NoSpace(CatalogError):
+    """The disk has too little room for what would be written."""
+
+
+class Cancelled(CatalogError):
+    """Somebody asked for the work to stop; it left nothing behind."""
+
+
+class ChildFailed(CatalogError):
+    """A child process ended badly. `lines` are the last ones that it printed."""
+
+    def __init__(self, what: str, code: int, lines: Sequence[str]) -> None:
+        ending = f"was ended by signal {-code}" if code < 0 else f"failed (status {code})"
+        super().__init__(f"{what} {ending}: {lines[-1].strip() if lines else 'it printed nothing'}")
+        self.lines = tuple(lines)

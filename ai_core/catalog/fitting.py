@@ -12,6 +12,7 @@ from ai_core.catalog.formats import Format
 from ai_core.catalog.machine_memory import available_bytes
 from ai_core.catalog.memory import Load, Needs
 from ai_core.catalog.quantised_size import QUANTISATIONS, Quantisation, quantised_bytes, weights_of
+from ai_core.catalog.stored_weights import shape_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +39,10 @@ def fitting(path: Path, format_: Format, load: Load, available: int | None = Non
 
 def quantisation_needs(path: Path, format_: Format, load: Load) -> list[Fit]:
     """What the model would need in each quantisation, the best first. Raises CatalogError."""
-    shape = memory.shape_of(path, format_)
+    shape = shape_of(path, format_)
     weights = weights_of(path, format_, shape.vocabulary)
     return [
-        Fit(choice, memory.with_weights(quantised_bytes(weights, choice), shape, Format.GGUF, load))
-        for choice in QUANTISATIONS.values()
+        Fit(choice, memory.for_gguf(quantised_bytes(weights, choice), shape, load)) for choice in QUANTISATIONS.values()
     ]
 
 

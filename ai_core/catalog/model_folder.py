@@ -53,6 +53,12 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(path)
 
 
+def torch_dtype(folder: Path) -> str:
+    """The type that config.json says the weights have, such as bfloat16; empty where it does not."""
+    config = read_config(folder)
+    return str(config.get("dtype") or config.get("torch_dtype") or "")
+
+
 def base_of_adapter(folder: Path) -> str:
     """The name of the model that an adapter was trained on, as its configuration has it."""
     return str(

@@ -13,8 +13,8 @@ NESTED = ("text_config", "llm_config", "language_config")  # where models of sev
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """`cached_values` are the numbers that one token leaves in the KV cache, all layers together; `state_values` those of
-    one sequence in a recurrent model. Unknown sizes are 0."""
+    """`cached_values` are the numbers that one token leaves in the KV cache, all layers together; `state_values` are
+    those of one sequence in a recurrent model. Unknown sizes are 0."""
 
     layers: int
     width: int
@@ -30,7 +30,8 @@ class ModelShape:
         width, layers = _int(header.of_architecture("embedding_length")), _int(header.of_architecture("block_count"))
         heads = _for_layers(header.of_architecture("attention.head_count"), layers)
         kv_heads = _for_layers(header.of_architecture("attention.head_count_kv"), layers) or heads
-        head = width // max(heads) if heads and max(heads) else 0
+        most_heads = max(heads, default=0)
+        head = width // most_heads if most_heads else 0
         per_head = _int(header.of_architecture("attention.key_length"), head)
         per_head += _int(header.of_architecture("attention.value_length"), head)
         inner = _int(header.of_architecture("ssm.inner_size"))
@@ -39,7 +40,7 @@ class ModelShape:
         return cls(
             layers=layers,
             width=width,
-            feed_forward=max([0, *_for_layers(header.of_architecture("feed_forward_length"), layers)]),
+            feed_forward=max(_for_layers(header.of_architecture("feed_forward_length"), layers), default=0),
             vocabulary=header.lengths.get("tokenizer.ggml.tokens", 0),
             context_length=_int(header.of_architecture("context_length")),
             cached_values=sum(kv_heads) * per_head,

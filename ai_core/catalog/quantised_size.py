@@ -38,6 +38,15 @@ QUANTISATIONS = {
     )
 }
 """What can be chosen, the best first."""
+PRECISIONS = {
+    choice.name: choice
+    for choice in (
+        Quantisation("F32", 0, 32, 32, 32),
+        Quantisation("BF16", 32, 16, 16, 16),
+        Quantisation("F16", 1, 16, 16, 16),
+    )
+}
+"""What a model can be converted to without quantising it."""
 F32_BITS, F16_BITS = 32, 16
 NARROW_VOCABULARY = 8.5
 
@@ -55,30 +64,36 @@ class Weight:
         if not self.is_matrix:
             return F32_BITS * self.elements
         if self.width % 32:
-            return F16_BITS * self.elements
+            return max(F16_BITS, to.layers) * self.elements
         if self.width % BLOCK:
-            return (NARROW_VOCABULARY if self.rows_are_vocabulary else to.narrow) * self.elements
+            return max(NARROW_VOCABULARY if self.rows_are_vocabulary else 0, to.narrow) * self.elements
         return (to.vocabulary if self.rows_are_vocabulary else to.layers) * self.elements
 
 
 def named(name: str) -> Quantisation:
-    """The quantisation of that name, in any case. Raises CatalogError with the names there are."""
+    """The quantisation or precision of that name, in any case. Raises CatalogError with the names there are."""
+    choices = PRECISIONS | QUANTISATIONS
     try:
-        return QUANTISATIONS[name.upper()]
+        return choices[name.upper()]
     except KeyError:
-        raise CatalogError(f"{name} is none of the quantisations {', '.join(QUANTISATIONS)}") from None
+        raise CatalogError(f"{name} is none of {', '.join(choices)}") from None
 
 
 def weights_of(path: Path, format_: Format, vocabulary: int) -> list[Weight]:
-    """The tensors of a GGUF or safetensors model. Raises BrokenModel; CatalogError for the other formats."""
+    """The tensors of a model; of a PyTorch one, whose shapes cannot be read without loading it, one as large as all of
+    them. Raises BrokenModel; CatalogError for the other formats."""
     if format_ is Format.GGUF:
         headers = [gguf_header.read_header(part) for part in gguf_header.parts_of(path)]
         shapes = [tensor.shape[::-1] for header in headers for tensor in header.tensors]
     elif format_ is Format.SAFETENSORS:
         files = model_folder.safetensors_files(path)
         shapes = [tensor.shape for file in files for tensor in safetensors_header.read_tensors(file)]
+    elif format_ is Format.PYTORCH:
+        stored_bytes = 4 if model_folder.torch_dtype(path) == "float32" else 2
+        size = sum(file.stat().st_size for file in model_folder.torch_files(path))
+        return [Weight(size // stored_bytes, BLOCK, rows_are_vocabulary=False, is_matrix=True)]
     else:
-        raise CatalogError(f"{path} is {format_.value}; only GGUF and safetensors models can be quantised")
+        raise CatalogError(f"{path} is {format_.value}; only GGUF, safetensors and PyTorch models can be quantised")
     return [_weight(shape, vocabulary) for shape in shapes]
 
 
