@@ -13,6 +13,8 @@ from pathlib import Path
 
 import peewee
 
+from ai_core import models_cli
+from ai_core.catalog.errors import CatalogError
 from ai_core.keys import SCOPES, KeyRefused, create_key, list_keys, revoke_key, rotate_key, verify_key
 from ai_core.knowledge import importer
 from ai_core.knowledge.base import KnowledgeBase, KnowledgeMissing
@@ -35,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingError as error:
         print(f"ai-core: {error}", file=sys.stderr)
         return 2
-    except (KnowledgeError, peewee.PeeweeException, OSError) as error:
+    except (KnowledgeError, CatalogError, peewee.PeeweeException, OSError) as error:
         print(f"ai-core: {error}", file=sys.stderr)
         return 1
 
@@ -54,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
     _key_commands(commands.add_parser("keys", help="create, list, rotate, revoke API keys"))
     _knowledge_commands(commands.add_parser("knowledge", help="import and search the Code du travail"))
+    models_cli.add_commands(commands.add_parser("models", help="inspect, convert and quantise models"))
 
     check = commands.add_parser("check-config", help="read every setting and say what is wrong with it")
     check.set_defaults(command=_check_config)

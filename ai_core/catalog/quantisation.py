@@ -10,6 +10,7 @@ from pathlib import Path
 from ai_core.catalog import gguf_header
 from ai_core.catalog.errors import BrokenModel, CatalogError, ChildFailed
 from ai_core.catalog.formats import Format, detect
+from ai_core.catalog.inspection import file_type
 from ai_core.catalog.job import Job, Progress
 from ai_core.catalog.new_file import new_file, require_free, require_space
 from ai_core.catalog.quantised_size import Quantisation, quantised_bytes, weights_of
@@ -35,12 +36,8 @@ def plan_quantisation(source: Path, to: Quantisation, target: Path | None = None
     """Look whether the file can be quantised. Raises CatalogError: not such a model, target there, too little space."""
     if detect(source) is not Format.GGUF or source.is_dir():
         raise CatalogError(f"{source} is not a GGUF file; `models convert` makes one of a safetensors folder")
-    headers = [gguf_header.read_header(part) for part in gguf_header.parts_of(source)]
-    kinds = {tensor.type for header in headers for tensor in header.tensors if len(tensor.shape) > 1}
-    if kinds - set(UNQUANTISED):
-        raise CatalogError(
-            f"{source} is quantised already ({', '.join(sorted(kinds - set(UNQUANTISED)))}): start from its f16 file"
-        )
+    if not is_unquantised(source):
+        raise CatalogError(f"{source} is quantised already ({file_type(source)}): start from its f16 file")
     before = sum(part.stat().st_size for part in gguf_header.parts_of(source))
     vocabulary = shape_of(source, Format.GGUF).vocabulary
     besides = before - weights_bytes(source, Format.GGUF)
@@ -49,6 +46,12 @@ def plan_quantisation(source: Path, to: Quantisation, target: Path | None = None
     require_free(target)
     require_space(target.parent, after)
     return QuantisationPlan(source.absolute(), target, to, before, after)
+
+
+def is_unquantised(source: Path) -> bool:
+    """Whether all matrices of a GGUF model are f32, f16 or bf16. Raises BrokenModel."""
+    headers = [gguf_header.read_header(part) for part in gguf_header.parts_of(source)]
+    return all(tensor.type in UNQUANTISED for header in headers for tensor in header.tensors if len(tensor.shape) > 1)
 
 
 def quantisation_job(plan: QuantisationPlan, *, threads: int | None = None) -> Job:

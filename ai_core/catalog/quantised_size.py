@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,9 +70,8 @@ class Weight:
         return (to.vocabulary if self.rows_are_vocabulary else to.layers) * self.elements
 
 
-def named(name: str) -> Quantisation:
-    """The quantisation or precision of that name, in any case. Raises CatalogError with the names there are."""
-    choices = PRECISIONS | QUANTISATIONS
+def named(name: str, choices: Mapping[str, Quantisation] = PRECISIONS | QUANTISATIONS) -> Quantisation:
+    """The one of `choices` of that name, in any case. Raises CatalogError with the names there are."""
     try:
         return choices[name.upper()]
     except KeyError:
