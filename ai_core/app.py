@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ai_core.api.access import Limits, guard
+from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.answers import answers_blueprint
 from ai_core.api.blueprint import Api
 from ai_core.api.health import EngineCollector, health_blueprint, metrics_blueprint
@@ -64,7 +65,11 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     _refuse_other_bodies(app)
 
     api = Api(app)
-    api.register_blueprint(answers_blueprint(parts.assistant, limits, settings.max_prompt_length))
+    api.register_blueprint(
+        answers_blueprint(
+            parts.assistant, limits, AnswerMetrics(registry), max_prompt_length=settings.max_prompt_length
+        )
+    )
     api.register_blueprint(knowledge_blueprint(parts.knowledge))
     api.register_blueprint(key_admin_blueprint())
     checks = component_checks(parts.model, parts.knowledge, parts.database, stall_seconds=settings.engine_stall_seconds)

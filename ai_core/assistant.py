@@ -153,8 +153,14 @@ def _submit(model: LoadedModel, request: GenerationRequest, field: str) -> None:
 
 
 def _refused_field(sampling: SamplingParameters) -> str | None:
-    """What the engine can refuse of a request whose prompt is our own."""
-    return next((name for name in ("grammar", "json_schema", "eos_token_id") if getattr(sampling, name)), None)
+    """What an engine can refuse of a request whose prompt is our own."""
+    asked = {
+        "grammar": sampling.grammar,
+        "json_schema": sampling.json_schema,
+        "num_beams": sampling.num_beams > 1,
+        "eos_token_id": sampling.eos_token_id is not None,
+    }
+    return next((name for name, wanted in asked.items() if wanted), None)
 
 
 def _too_long(field: str, tokens: int, limit: int) -> InvalidFields:

@@ -72,7 +72,7 @@ def _refuse(requested: Mapping[str, Any], honours: frozenset[str], model_format:
         for name, value in requested.items()
         if _FIELDS.get(name, name) not in honours and (name not in _NEUTRAL or value != _NEUTRAL[name])
     }
-    if requested.get("grammar") and requested.get("json_schema"):
+    if None not in (requested.get("grammar"), requested.get("json_schema")):
         refused["json_schema"] = ["Cannot be asked for together with grammar."]
     if requested.get("num_beams", 1) == 1:
         asked = [name for name in _WITH_BEAMS_ONLY if requested.get(name, _NEUTRAL[name]) != _NEUTRAL[name]]

@@ -14,6 +14,7 @@ from ai_core.app import Parts, create_app
 from ai_core.assistant import Assistant
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.formats import Format
+from ai_core.catalog.loading import LoadingOptions, ModelLoader
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine
 from ai_core.engine.serving import Serving
@@ -98,14 +99,16 @@ def build_core(
     step_seconds: float = 0.0,
     context_length: int = 4096,
     started: bool = True,
+    model: ModelEntry | None = None,
     **variables: str,
 ) -> Core:
-    """The AI core over `data_dir`; `variables` are settings in capitals."""
+    """The AI core over `data_dir`, with a scripted model or the real `model`; `variables` are settings in capitals."""
     settings = Settings.from_environment({"DATA_DIR": str(data_dir), **variables})
     database = open_storage(settings.database_url)
     backend = ScriptedBackend(answer, slots=slots, step_seconds=step_seconds, context_length=context_length)
     loader = ScriptedLoader(lambda: backend, settings)
-    host = ModelHost(loader, grace_seconds=settings.model_switch_grace)
+    options = LoadingOptions(slots=slots, context_length=context_length, threads=1)
+    host = ModelHost(loader if model is None else ModelLoader(options), grace_seconds=settings.model_switch_grace)
     knowledge = CurrentKnowledge(database, settings.data_dir)
     assistant = Assistant(
         host,
@@ -115,6 +118,6 @@ def build_core(
         request_timeout=settings.request_timeout,
     )
     if started:
-        host.load(SCRIPTED)
+        host.load(model or SCRIPTED)
     parts = Parts(database, host, knowledge, assistant)
     return Core(create_app(settings, parts), parts, backend, loader, settings)

@@ -9,11 +9,12 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
-from flask import Response
+from flask import Response, g
 
 from ai_core.answer import Answer, Question
 from ai_core.api import examples, sse
 from ai_core.api.access import SECURITY, Limits, current_key, requires
+from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.answer_schemas import AnswerSchema, ChatSchema, GenerateSchema
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.client import ClientConnection
@@ -25,10 +26,13 @@ from ai_core.running_answer import RunningAnswer
 from common.errors import InvalidFields, ServiceError, error_body
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status: nobody reads it, the log does
+Event = TextChunk | Answer | None
 _REPLY_MARKS = re.compile(r"^(?:\s*(?:re|ref|tr|fw|fwd)\s*:\s*)+", re.IGNORECASE)
 
 
-def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: int) -> Blueprint:
+def answers_blueprint(
+    assistant: Assistant, limits: Limits, metrics: AnswerMetrics, *, max_prompt_length: int
+) -> Blueprint:
     """The routes, bound to `assistant`. A text longer than `max_prompt_length` characters is refused."""
     blueprint = Blueprint("answers", __name__, url_prefix="/api/v1", description="Questions and answers")
     as_events = blueprint.alt_response(
@@ -61,7 +65,7 @@ def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: i
             owner=_owner(),
             conversation=_conversation(body["channel"], body.get("user_id")),
         )
-        return _respond(assistant.ask(question), stream=body["stream"], extra={})
+        return _respond(assistant.ask(question), metrics, stream=body["stream"], extra={})
 
     @blueprint.route("/generate", methods=["POST"])
     @requires("chat")
@@ -91,7 +95,7 @@ def answers_blueprint(assistant: Assistant, limits: Limits, max_prompt_length: i
             priority=Priority[body["priority"].upper()],
             owner=_owner(),
         )
-        return _respond(assistant.ask(question), stream=body["stream"], extra=_mail_fields(mail))
+        return _respond(assistant.ask(question), metrics, stream=body["stream"], extra=_mail_fields(mail))
 
     return blueprint
 
@@ -117,13 +121,16 @@ def answer_object(answer: Answer) -> dict[str, Any]:
     }
 
 
-def _respond(running: RunningAnswer, *, stream: bool, extra: Mapping[str, Any]) -> Response | dict[str, Any]:
+def _respond(
+    running: RunningAnswer, metrics: AnswerMetrics, *, stream: bool, extra: Mapping[str, Any]
+) -> Response | dict[str, Any]:
     client = ClientConnection()
+    events = metrics.watched(running, g.arrived)
     if stream:
-        response = Response(_stream(running, client, extra), mimetype=sse.MIME_TYPE, headers=sse.HEADERS)
+        response = Response(_stream(running, events, client, extra), mimetype=sse.MIME_TYPE, headers=sse.HEADERS)
         response.call_on_close(running.cancel)  # also when the stream was never begun
         return response
-    for event in running.events():
+    for event in events:
         if isinstance(event, Answer):
             return {**answer_object(event), **extra}
         if client.is_gone():
@@ -131,13 +138,15 @@ def _respond(running: RunningAnswer, *, stream: bool, extra: Mapping[str, Any]) 
     raise ServiceError(CLIENT_CLOSED_REQUEST, "client_closed_request", "The client went away.")
 
 
-def _stream(running: RunningAnswer, client: ClientConnection, extra: Mapping[str, Any]) -> Iterator[str]:
+def _stream(
+    running: RunningAnswer, events: Iterator[Event], client: ClientConnection, extra: Mapping[str, Any]
+) -> Iterator[str]:
     # The server closes this generator when a write fails; the look at the socket sees a client go before that.
     try:
         yield sse.event(
             "sources", {"sources": [asdict(source) for source in running.sources], "grounded": running.grounded}
         )
-        for event in running.events():
+        for event in events:
             if client.is_gone():
                 return
             if isinstance(event, Answer):

@@ -110,11 +110,26 @@ def _gguf(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
         slots=options.slots,
         context_length=entry.context_length or options.context_length,
         threads=entry.threads or options.threads,
+        adapters=entry.adapters,
+    )
+
+
+def _torch(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
+    from ai_core.engine.backends.transformers import TransformersBackend
+
+    return TransformersBackend(
+        path,
+        slots=options.slots,
+        context_length=entry.context_length or options.context_length,
+        threads=entry.threads or options.threads,
+        adapters=entry.adapters,
     )
 
 
 _OPENERS: dict[Format, Callable[[ModelEntry, Path, LoadingOptions], Backend]] = {
     Format.GGUF: _gguf,
+    Format.SAFETENSORS: _torch,
+    Format.PYTORCH: _torch,
 }
 
 
