@@ -18,12 +18,12 @@ SILENCE = 0.001
 
 
 def windows(samples: Samples, rate: int, longest: int) -> list[tuple[int, int]]:
-    """Start and end, in samples, of consecutive windows of at most `longest`, the last one apart of two thirds at
-    least."""
-    borders = [0]
-    while len(samples) - borders[-1] > longest:
-        first = borders[-1] + longest * 2 // 3
-        borders.append(first + _quietest(samples[first : borders[-1] + longest], max(1, int(rate * HOP_SECONDS))))
+    """Start and end, in samples, of consecutive windows of at most `longest` and, where one is not enough, at least a
+    third of that: in a short rest models hear what nobody said. A cut is looked for in a stretch of a third."""
+    borders, third, hop = [0], longest // 3, max(1, int(rate * HOP_SECONDS))
+    while (rest := len(samples) - borders[-1]) > longest:
+        latest = borders[-1] + min(longest, rest - third)
+        borders.append(latest - third + _quietest(samples[latest - third : latest], hop))
     return list(zip(borders, [*borders[1:], len(samples)], strict=True))
 
 

@@ -20,11 +20,11 @@ def test_short_sound_is_one_window() -> None:
 
 
 def test_long_sound_is_cut_in_its_pauses() -> None:
-    pieces = [tone(1.5), silence(0.3), tone(1.4), silence(0.3), tone(1.0)]
-    (start, one), (_, two), (_, end) = windows(np.concatenate(pieces), RATE, LONGEST)
-    assert (start, end) == (0, round(4.5 * RATE))
+    words = [tone(1.5), silence(0.3), tone(1.3), silence(0.3), tone(1.4)]
+    (start, one), (_, two), (_, end) = windows(np.concatenate(words), RATE, LONGEST)
+    assert (start, end) == (0, round(4.8 * RATE))
     assert 1.6 * RATE <= one <= 1.7 * RATE
-    assert 3.3 * RATE <= two <= 3.4 * RATE
+    assert 3.2 * RATE <= two <= 3.3 * RATE
 
 
 def test_a_pause_need_not_be_silent() -> None:
@@ -33,7 +33,7 @@ def test_a_pause_need_not_be_silent() -> None:
     noise[: round(1.4 * RATE)] += tone(1.4)
     noise[round(1.7 * RATE) :] += tone(1.3)
     (_, cut), _ = windows(noise, RATE, LONGEST)
-    assert 1.4 < cut / RATE < 1.7
+    assert 1.45 < cut / RATE < 1.65
 
 
 @settings(max_examples=50, deadline=None)
@@ -45,7 +45,7 @@ def test_windows_follow_each_other_and_are_no_longer_than_asked(length: int, see
     assert borders[-1][1] == length
     assert all(end == start for (_, end), (start, _) in pairwise(borders))
     assert all(0 < end - start <= 2 * rate for start, end in borders)
-    assert all(end - start >= 2 * rate * 2 // 3 for start, end in borders[:-1])
+    assert len(borders) == 1 or all(end - start >= 2 * rate // 3 for start, end in borders)
 
 
 def test_silence_is_what_nobody_hears() -> None:
