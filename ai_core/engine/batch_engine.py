@@ -147,7 +147,7 @@ class BatchEngine(Generic[Piece, Part]):
         started = self._clock()
         parts = self._compute(batch)
         self._last_progress = self._clock()
-        self._count(len(batch), self._last_progress - started)
+        self._count(len(parts), self._last_progress - started)
         pairs = zip(batch, parts, strict=False)
         complete = [job for (job, _), part in pairs if not job.ended and job.add(part)]
         self._leave(complete)
@@ -215,9 +215,9 @@ class BatchEngine(Generic[Piece, Part]):
     def _count(self, pieces: int, seconds: float) -> None:
         self._steps_total += 1
         self._pieces_total += pieces
-        newest = seconds / pieces
-        weight = WEIGHT_OF_NEWEST if self._piece_seconds else 1.0
-        self._piece_seconds += weight * (newest - self._piece_seconds)
+        if pieces:
+            weight = WEIGHT_OF_NEWEST if self._piece_seconds else 1.0
+            self._piece_seconds += weight * (seconds / pieces - self._piece_seconds)
 
     def _fail(self, jobs: Iterable[Job[Piece, Part, Any]], error: type[Exception]) -> None:
         failed = [job for job in dict.fromkeys(jobs) if not job.ended]
