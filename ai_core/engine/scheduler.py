@@ -222,10 +222,10 @@ class Scheduler:
 
     def _drafts(self, decoding: list[SequenceState], reading: bool) -> list[list[int]]:
         """Guesses for each answer; none while prompts are read, which use the same room better."""
-        if self._costs is None or reading or len(decoding) >= self._limits.outputs:
+        most = min(self._limits.outputs, self._limits.batch_tokens)
+        if self._costs is None or reading or len(decoding) >= most:
             return [[] for _ in decoding]
-        guesses = [sequence.guess() for sequence in decoding]
-        return share_out(guesses, self._costs, most=self._limits.outputs)
+        return share_out([sequence.guess() for sequence in decoding], self._costs, most=most)
 
 
 def _next_chunk(sequence: SequenceState, room: int, draft: list[int] | None = None) -> Chunk:
