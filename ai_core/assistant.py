@@ -66,7 +66,7 @@ class Assistant:
     def _start(self, model: LoadedModel, question: Question, grounding: Grounding, arrived: float) -> RunningAnswer:
         adapter = _adapter(model.entry, question.model)
         info = model.backend.info
-        sampling = sampling_for(question.channel, question.requested, info, model_format=model.entry.format.value)
+        sampling = sampling_for(question.channel, question.requested, info, model_format=model.form.format.value)
         prompt = self._build_prompt(model.backend, question, grounding, sampling)
         if info.quotes_only and grounding.hits is not None:
             answers = possible_answers(_best_passages(prompt))

@@ -16,6 +16,8 @@ from ai_core.settings import Settings
 from ai_core.storage import open_storage
 from common.systemd import Heartbeat, Notifier, watchdog_interval
 
+RETRY_REMOTE = 10.0  # seconds
+
 
 def compose(settings: Settings) -> Parts:
     """Open the storage and prepare the rest; no model is loaded yet."""
@@ -28,7 +30,7 @@ def compose(settings: Settings) -> Parts:
         threads=settings.engine_threads or None,
         max_waiting=settings.max_waiting_requests,
     )
-    host = ModelHost(ModelLoader(options), grace_seconds=settings.model_switch_grace)
+    host = ModelHost(ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace)
     assistant = Assistant(
         host,
         knowledge,
@@ -47,7 +49,7 @@ def begin_to_load(settings: Settings, host: ModelHost) -> None:
     except CatalogError as error:
         host.refuse(settings.model_file.stem, error)
     else:
-        host.begin(entry)
+        host.begin(entry, retry_every=RETRY_REMOTE if entry.format is Format.REMOTE else None)
 
 
 def first_model(settings: Settings) -> ModelEntry:

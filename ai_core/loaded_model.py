@@ -10,9 +10,11 @@ from ai_core.engine.serving import AnswerEngine, LanguageModel, Serving
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A model in memory. Whoever holds it may find its engine stopped: another one took its place meanwhile."""
+    """A model in memory, as its `entry` declares it; `form` is what was loaded: the entry, or a smaller form of it that
+    fits. Whoever holds it may find its engine stopped: another one took its place meanwhile."""
 
     entry: ModelEntry
+    form: ModelEntry
     serving: Serving
 
     @property

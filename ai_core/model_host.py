@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from ai_core import heap
 from ai_core.catalog.entry import ModelEntry
+from ai_core.catalog.loading import Prepared
 from ai_core.catalog.memory import NotEnoughMemory
 from ai_core.engine.serving import Serving
 from ai_core.loaded_model import LoadedModel
@@ -28,14 +31,11 @@ RETRY_WHILE_LOADING = 5.0  # seconds
 
 
 class Loader(Protocol):
-    """Brings models into memory. Its errors tell the operator what is wrong with the model."""
+    """Brings models into memory (see ModelLoader). Its errors tell the operator what is wrong with the model."""
 
-    def fits_beside(self, entry: ModelEntry, current: ModelEntry | None) -> bool:
-        """Whether there is room for `entry` while `current` stays. Raises NotEnoughMemory when there is none even
-        without it."""
+    def prepare(self, entry: ModelEntry, current: ModelEntry | None, report: Callable[[str], None]) -> Prepared: ...
 
-    def load(self, entry: ModelEntry) -> Serving:
-        """Bring `entry` into memory, its engine not started yet."""
+    def load(self, form: ModelEntry) -> Serving: ...
 
 
 class LoadFailed(ServiceError):
@@ -65,6 +65,7 @@ class ModelHost:
         self._current: LoadedModel | None = None
         self._leaving: LoadedModel | None = None
         self._operating_on: str | None = None
+        self._operations = 0
         self._failed = False
         self._stopped = False
         self.states = ModelStates()
@@ -117,12 +118,13 @@ class ModelHost:
         self._load_claimed(entry)
         return self._outcome(entry.id, changed=True)
 
-    def begin(self, entry: ModelEntry) -> None:
-        """`load` in a thread of its own, so that the port answers while a large file is read."""
+    def begin(self, entry: ModelEntry, *, retry_every: float | None = None) -> None:
+        """`load` in a thread of its own, so that the port answers while a large file is read. One that fails is tried
+        again every `retry_every` seconds, until somebody asks for another model: servers may come up later than we."""
         with self._condition:
-            self._claim(entry.id)
+            work = (entry, self._claim(entry.id), retry_every)
             self.states.loading(entry.id)
-        threading.Thread(target=self._load_unattended, args=(entry,), name="model-loader", daemon=True).start()
+        threading.Thread(target=self._load_unattended, args=work, name="model-loader", daemon=True).start()
 
     def unload(self, model_id: str) -> Outcome:
         """Take a model out of memory; one that is not there is left alone. Raises ServiceError 409 while another
@@ -149,6 +151,7 @@ class ModelHost:
         """For the end of the process: end the answers that run, after `grace_seconds` at most; load nothing more."""
         with self._condition:
             self._stopped = True
+            self._condition.notify_all()
             leaving, model, self._current = self._leaving, self._current, None
         if leaving is not None:
             leaving.engine.stop(grace_seconds=grace_seconds)
@@ -157,13 +160,17 @@ class ModelHost:
 
     # -- steps of an operation ----------------------------------------------------------------------------------------
 
-    def _claim(self, model_id: str) -> None:
+    def _claim(self, model_id: str) -> int:
+        """The number of the operation that begins."""
         if self._stopped:
             raise _stopping()
         if self._operating_on is not None:
             message = f"{self._operating_on} is being loaded or unloaded."
             raise ServiceError(409, "operation_running", message, retry_after=RETRY_WHILE_LOADING)
         self._operating_on = model_id
+        self._operations += 1
+        self._condition.notify_all()
+        return self._operations
 
     def _release(self) -> None:
         with self._condition:
@@ -173,11 +180,21 @@ class ModelHost:
     def _outcome(self, model_id: str, *, changed: bool) -> Outcome:
         return Outcome(model_id, self.states.get(model_id), changed)
 
-    def _load_unattended(self, entry: ModelEntry) -> None:
-        try:
-            self._load_claimed(entry)
-        except ServiceError as error:
-            logger.info("load ended", extra={"model": entry.id, "code": error.code})
+    def _load_unattended(self, entry: ModelEntry, operation: int, retry_every: float | None) -> None:
+        while True:
+            try:
+                return self._load_claimed(entry)
+            except ServiceError as error:
+                logger.info("load ended", extra={"model": entry.id, "code": error.code})
+            if retry_every is None:
+                return None
+            with self._condition:
+                if self._condition.wait_for(partial(self._has_moved_on, operation), retry_every):
+                    return None
+                operation = self._claim(entry.id)
+
+    def _has_moved_on(self, operation: int) -> bool:
+        return self._stopped or self._operations > operation
 
     def _load_claimed(self, entry: ModelEntry) -> None:
         try:
@@ -187,33 +204,36 @@ class ModelHost:
 
     def _switch(self, entry: ModelEntry) -> None:
         previous = self._current
-        beside = self._find_room(entry, previous)
-        if previous is not None and not beside:
+        prepared = self._prepare(entry, previous)
+        if previous is not None and not prepared.beside:
             self._current = None
             self._let_go(previous, self._grace_seconds)
             self.states.loading(entry.id)  # also where it is another version of the one that left
         try:
-            self._bring_in(entry)
+            self._bring_in(entry, prepared.form)
         except LoadFailed:
-            if previous is not None and not beside:
-                self._bring_back(previous.entry)
+            if previous is not None and not prepared.beside:
+                self._bring_back(previous)
             raise
-        if previous is not None and beside:
+        if previous is not None and prepared.beside:
             self._let_go(previous, self._grace_seconds)
 
-    def _find_room(self, entry: ModelEntry, previous: LoadedModel | None) -> bool:
+    def _prepare(self, entry: ModelEntry, previous: LoadedModel | None) -> Prepared:
+        def report(step: str) -> None:
+            self.states.loading(entry.id, step)
+
         try:
-            return self._loader.fits_beside(entry, None if previous is None else previous.entry)
+            return self._loader.prepare(entry, None if previous is None else previous.form, report)
         except Exception as error:
             raise self._failure(entry.id, error) from error
 
-    def _bring_in(self, entry: ModelEntry) -> None:
+    def _bring_in(self, entry: ModelEntry, form: ModelEntry) -> None:
         try:
-            serving = self._loader.load(entry)
+            serving = self._loader.load(form)
         except Exception as error:
             raise self._failure(entry.id, error) from error
         serving.engine.start()
-        model = LoadedModel(entry, serving)
+        model = LoadedModel(entry, form, serving)
         with self._condition:
             stopped = self._stopped
             if not stopped:
@@ -222,19 +242,19 @@ class ModelHost:
         if stopped:
             self._let_go(model, 0.0)
             raise _stopping()
-        logger.info("model loaded", extra={"model": entry.id, "format": entry.format.value})
+        logger.info("model loaded", extra={"model": entry.id, "format": form.format.value})
 
-    def _bring_back(self, entry: ModelEntry) -> None:
+    def _bring_back(self, previous: LoadedModel) -> None:
         """After a load that failed once the previous model had left. This may fail too: its state says so."""
-        logger.warning("loading the previous model again", extra={"model": entry.id})
-        failed = self.states.get(entry.id)
+        logger.warning("loading the previous model again", extra={"model": previous.id})
+        failed = self.states.get(previous.id)
         try:
-            self._bring_in(entry)
+            self._bring_in(previous.entry, previous.form)
         except LoadFailed:
-            logger.error("no model serves", extra={"model": entry.id})
+            logger.error("no model serves", extra={"model": previous.id})
         else:
             if failed.status is ModelStatus.ERROR:  # it was another version of this one
-                self.states.failed(entry.id, failed.error or "", serves=True)
+                self.states.failed(previous.id, failed.error or "", serves=True)
 
     def _failure(self, model_id: str, error: Exception) -> LoadFailed:
         failure = LoadFailed(model_id, error)

@@ -19,10 +19,12 @@ class ModelStatus(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class ModelState:
-    """`error` says why the last load failed, also where the model serves as it was before. Times are UTC."""
+    """`error` says why the last load failed, also where the model serves as it was before; `step` what a long load is
+    at. Times are UTC."""
 
     status: ModelStatus = ModelStatus.AVAILABLE
     error: str | None = None
+    step: str | None = None
     loaded_at: datetime | None = None
     unloaded_at: datetime | None = None
 
@@ -42,15 +44,16 @@ class ModelStates:
         with self._lock:
             return dict(self._states)
 
-    def loading(self, model_id: str) -> None:
-        self._change(model_id, status=ModelStatus.LOADING, error=None)
+    def loading(self, model_id: str, step: str | None = None) -> None:
+        self._change(model_id, status=ModelStatus.LOADING, error=None, step=step)
 
     def loaded(self, model_id: str) -> None:
-        self._change(model_id, status=ModelStatus.LOADED, error=None, loaded_at=_now())
+        self._change(model_id, status=ModelStatus.LOADED, error=None, step=None, loaded_at=_now())
 
     def failed(self, model_id: str, error: str, *, serves: bool) -> None:
         """`serves`: the model is in memory nevertheless, as it was before."""
-        self._change(model_id, status=ModelStatus.LOADED if serves else ModelStatus.ERROR, error=error)
+        status = ModelStatus.LOADED if serves else ModelStatus.ERROR
+        self._change(model_id, status=status, error=error, step=None)
 
     def unloaded(self, model_id: str) -> None:
         """Keeps the error of a model that went because its next version was to come and failed."""

@@ -14,7 +14,7 @@ from ai_core.app import Parts, create_app
 from ai_core.assistant import Assistant
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.formats import Format
-from ai_core.catalog.loading import LoadingOptions, ModelLoader
+from ai_core.catalog.loading import LoadingOptions, ModelLoader, Prepared
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine
 from ai_core.engine.serving import Serving
@@ -43,10 +43,10 @@ class ScriptedLoader:
         self.failure: Exception | None = None
         self._max_waiting = settings.max_waiting_requests
 
-    def fits_beside(self, entry: ModelEntry, current: ModelEntry | None) -> bool:
-        return self.beside
+    def prepare(self, entry: ModelEntry, current: ModelEntry | None, report: Callable[[str], None]) -> Prepared:
+        return Prepared(entry, self.beside)
 
-    def load(self, entry: ModelEntry) -> Serving:
+    def load(self, form: ModelEntry) -> Serving:
         assert self.allowed.wait(60)
         if self.failure is not None:
             raise self.failure
@@ -108,7 +108,9 @@ def build_core(
     backend = ScriptedBackend(answer, slots=slots, step_seconds=step_seconds, context_length=context_length)
     loader = ScriptedLoader(lambda: backend, settings)
     options = LoadingOptions(slots=slots, context_length=context_length, threads=1)
-    host = ModelHost(loader if model is None else ModelLoader(options), grace_seconds=settings.model_switch_grace)
+    host = ModelHost(
+        loader if model is None else ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace
+    )
     knowledge = CurrentKnowledge(database, settings.data_dir)
     assistant = Assistant(
         host,

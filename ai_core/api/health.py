@@ -83,7 +83,7 @@ class EngineCollector(Collector):
             return
         stats = model.engine.stats()
         loaded = InfoMetricFamily("ai_core_model", "The model that serves.")
-        loaded.add_metric((), {"model": model.id, "format": model.entry.format.value})
+        loaded.add_metric((), {"model": model.id, "format": model.form.format.value})
         yield loaded
         yield GaugeMetricFamily("ai_core_requests_processing", "Requests in a slot.", value=stats.slots_busy)
         yield GaugeMetricFamily("ai_core_requests_deferred", "Requests that wait for a slot.", value=stats.waiting)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ai_core.catalog import fitting, memory
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.errors import CatalogError
 from ai_core.catalog.formats import Format
+from ai_core.catalog.job import Job, JobStatus
 from ai_core.catalog.machine_memory import available_bytes
+from ai_core.catalog.preparation import prepare
 from ai_core.engine.backends.base import Backend
 from ai_core.engine.engine import Engine
 from ai_core.engine.serving import Serving
 
+logger = logging.getLogger(__name__)
+
+LOOK_AT_JOB = 0.5  # seconds
 REQUIREMENTS = {
     Format.GGUF: "requirements/ai_core-gguf.txt",
     Format.SAFETENSORS: "requirements/ai_core-transformers.txt",
@@ -43,41 +49,51 @@ class LoadingOptions:
     max_waiting: int = 64
 
 
-class ModelLoader:
-    """Loads entries with the same options. `available` tells the bytes of memory that may be taken now."""
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """`form` is the entry as it is to be loaded: the one of several quantisations that fits, or one made for it. There
+    is room for it `beside` the model that serves, or only in its place."""
 
-    def __init__(self, options: LoadingOptions, *, available: Callable[[], int] = available_bytes) -> None:
+    form: ModelEntry
+    beside: bool
+
+
+class ModelLoader:
+    """Loads entries with the same options. `available` tells the bytes of memory that may be taken now; models that
+    must be made smaller to fit are kept under `data_dir`."""
+
+    def __init__(
+        self, options: LoadingOptions, data_dir: Path, *, available: Callable[[], int] = available_bytes
+    ) -> None:
         self._options = options
+        self._data_dir = data_dir
         self._available = available
 
-    def fits_beside(self, entry: ModelEntry, current: ModelEntry | None) -> bool:
-        """Whether there is room for `entry` while `current` stays in memory. Raises NotEnoughMemory where there is none
-        even without `current`, CatalogError for files that cannot be read."""
+    def prepare(self, entry: ModelEntry, current: ModelEntry | None, report: Callable[[str], None]) -> Prepared:
+        """Find the form of `entry` that fits, with or without `current` in memory; make it where there is none yet,
+        which may take minutes, and `report` how far that is. Raises NotEnoughMemory when no form fits even without
+        `current`, other CatalogErrors."""
         if entry.format is Format.REMOTE:
-            return True
-        available = self._available()
-        with_current, without = available, available
-        if current is not None and current.path is not None:
-            taken = self._needs(current, available)
-            # Pages of a GGUF file count as available while they are in use.
-            mapped = taken.weights if current.format is Format.GGUF else 0
-            with_current = available - mapped
-            without = with_current + taken.weights + taken.cache
-        needed = self._needs(entry, without).total
-        memory.require(needed, without)
-        return needed <= with_current
+            return Prepared(entry, beside=True)
+        beside, alone = self._room(current)
+        prepared = prepare(entry, _how(entry, self._options), self._data_dir, alone)
+        if prepared.job is not None:
+            _finish(prepared.job, report)
+        return Prepared(prepared.entry, beside=_needs(prepared.entry, self._options).total <= beside)
 
-    def load(self, entry: ModelEntry) -> Serving:
+    def load(self, form: ModelEntry) -> Serving:
         """The model in memory, its engine not started yet. Raises CatalogError, BackendError."""
-        return load(entry, self._options, available=self._available())
+        return load(form, self._options, available=self._available())
 
-    def _needs(self, entry: ModelEntry, available: int) -> memory.Needs:
-        """`available` decides which of several quantisations is meant."""
-        assert entry.path is not None
-        entry.check_files()
-        how = _how(entry, self._options)
-        path = fitting.gguf_file(entry.path, how, available) if entry.format is Format.GGUF else entry.path
-        return memory.needs(path, entry.format, how, entry.adapters.values())
+    def _room(self, current: ModelEntry | None) -> tuple[int, int]:
+        """Bytes there are beside `current`, and without it."""
+        available = self._available()
+        if current is None or current.path is None:
+            return available, available
+        taken = _needs(current, self._options)
+        # The pages of a mapped GGUF file count as available while they are in use.
+        beside = available - (taken.weights if current.format is Format.GGUF else 0)
+        return beside, beside + taken.weights + taken.cache
 
 
 def load(entry: ModelEntry, options: LoadingOptions, *, available: int | None = None) -> Serving:
@@ -87,10 +103,10 @@ def load(entry: ModelEntry, options: LoadingOptions, *, available: int | None = 
         return _remote(entry, options)
     entry.check_files()
     assert entry.path is not None
-    how, path = _how(entry, options), entry.path
+    path = entry.path
     if entry.format is Format.GGUF:
-        path = fitting.gguf_file(path, how, available)
-    memory.require(memory.needs(path, entry.format, how, entry.adapters.values()).total, available)
+        path = fitting.gguf_file(path, _how(entry, options), available)
+    memory.require(_needs(replace(entry, path=path), options).total, available)
     try:
         backend = _OPENERS[entry.format](entry, path, options)
     except ImportError as error:
@@ -100,6 +116,21 @@ def load(entry: ModelEntry, options: LoadingOptions, *, available: int | None = 
 
 def _how(entry: ModelEntry, options: LoadingOptions) -> memory.Load:
     return memory.Load(slots=options.slots, context_length=entry.context_length or options.context_length)
+
+
+def _needs(entry: ModelEntry, options: LoadingOptions) -> memory.Needs:
+    """Of an entry whose path names one form of the model."""
+    assert entry.path is not None
+    return memory.needs(entry.path, entry.format, _how(entry, options), entry.adapters.values())
+
+
+def _finish(job: Job, report: Callable[[str], None]) -> None:
+    logger.info("making a model smaller", extra={"job": job.title})
+    job.start()
+    while not job.wait(LOOK_AT_JOB):
+        report(f"{job.title}: {job.step}, {job.percent} %")
+    if job.status is not JobStatus.DONE:
+        raise CatalogError(job.error or f"{job.title}: {job.status.value}")
 
 
 def _gguf(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
@@ -115,7 +146,7 @@ def _gguf(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
 
 
 def _torch(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
-    from ai_core.engine.backends.transformers import TransformersBackend
+    from ai_core.engine.backends.transformers.backend import TransformersBackend
 
     return TransformersBackend(
         path,
@@ -134,4 +165,12 @@ _OPENERS: dict[Format, Callable[[ModelEntry, Path, LoadingOptions], Backend]] = 
 
 
 def _remote(entry: ModelEntry, options: LoadingOptions) -> Serving:
-    raise CatalogError("remote servers cannot be reached yet")
+    from ai_core.engine.backends.remote import RemoteEngine, RemoteServers
+
+    servers = RemoteServers(
+        entry.urls,
+        model=entry.remote_model,
+        api_key=entry.remote_key,
+        context_length=entry.context_length or options.context_length,
+    )
+    return Serving(servers, RemoteEngine(servers, max_waiting=options.max_waiting))

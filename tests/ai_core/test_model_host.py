@@ -13,6 +13,7 @@ import pytest
 
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.formats import Format
+from ai_core.catalog.loading import Prepared
 from ai_core.catalog.memory import NotEnoughMemory
 from ai_core.engine.backends.base import BackendError
 from ai_core.engine.backends.scripted import ScriptedBackend
@@ -53,14 +54,19 @@ class Machine:
         self.refusals: dict[str, Exception] = {}
         self.history: list[str] = []
         self.backends: dict[str, Backend] = {}
+        self.prepared, self.made = threading.Event(), threading.Event()
+        self.made.set()
         self.loading = threading.Event()
         self.allowed = threading.Event()
         self.allowed.set()
 
-    def fits_beside(self, entry: ModelEntry, current: ModelEntry | None) -> bool:
+    def prepare(self, entry: ModelEntry, current: ModelEntry | None, report: Callable[[str], None]) -> Prepared:
         if entry.id in self.refusals:
             raise self.refusals[entry.id]
-        return self.beside
+        report("making it smaller: 40 %")
+        self.prepared.set()
+        assert self.made.wait(30)
+        return Prepared(entry, self.beside)
 
     def load(self, entry: ModelEntry) -> Serving:
         self.history.append(f"load {entry.id}")
@@ -254,6 +260,22 @@ def test_a_model_too_large_even_alone_is_refused_before_anything_is_unloaded(hos
     assert host.current().id == "a"
 
 
+def test_a_long_preparation_says_how_far_it_is_while_the_old_model_serves(
+    host: ModelHost, machine: Machine, helper: ThreadPoolExecutor
+) -> None:
+    host.load(A)
+    machine.beside = False
+    machine.made.clear()
+    machine.prepared.clear()
+    switch = helper.submit(host.load, B)
+    assert machine.prepared.wait(10)
+    assert host.states.get("b").step == "making it smaller: 40 %"
+    assert answer(ask(host))[0] == "a" * 20
+    machine.made.set()
+    switch.result(10)
+    assert host.states.get("b").step is None
+
+
 def test_one_operation_runs_at_a_time(host: ModelHost, machine: Machine, helper: ThreadPoolExecutor) -> None:
     host.load(A)
     machine.allowed.clear()
@@ -299,6 +321,22 @@ def test_a_load_that_nobody_waits_for_ends_in_the_model_or_its_error(host: Model
     host.begin(A)
     assert host.wait(10)
     assert host.states.get("a").error is None
+
+
+def test_servers_that_are_not_up_yet_are_tried_again_until_they_are(host: ModelHost, machine: Machine) -> None:
+    machine.failures["a"] = [BackendError("no server answers")] * 3
+    host.begin(A, retry_every=0.01)
+    until(lambda: host.current_or_none() is not None)
+    assert machine.history == ["load a"] * 4
+
+
+def test_they_are_not_tried_again_once_somebody_asks_for_another_model(host: ModelHost, machine: Machine) -> None:
+    machine.failures["a"] = [BackendError("no server answers")] * 3
+    host.begin(A, retry_every=30)
+    assert not host.wait(10)
+    host.load(B)
+    until(lambda: not any(thread.name == "model-loader" for thread in threading.enumerate()))
+    assert machine.history == ["load a", "load b"]
 
 
 def test_a_model_whose_files_are_none_is_an_error_without_a_load(host: ModelHost, machine: Machine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -50,8 +51,8 @@ def resident() -> int:
     return bytes_
 
 
-def loader(available: int) -> ModelLoader:
-    return ModelLoader(OPTIONS, available=lambda: available)
+def loader(tmp_path: Path, available: int) -> ModelLoader:
+    return ModelLoader(OPTIONS, tmp_path, available=lambda: available)
 
 
 def test_a_gguf_model_answers(small: ModelEntry) -> None:
@@ -63,8 +64,8 @@ def test_a_gguf_model_answers(small: ModelEntry) -> None:
     serving.backend.close()
 
 
-def test_a_model_that_was_unloaded_leaves_no_memory_taken(large: ModelEntry, small: ModelEntry) -> None:
-    host = ModelHost(ModelLoader(OPTIONS), grace_seconds=0)
+def test_a_model_that_was_unloaded_leaves_no_memory_taken(large: ModelEntry, small: ModelEntry, tmp_path: Path) -> None:
+    host = ModelHost(ModelLoader(OPTIONS, tmp_path), grace_seconds=0)
     host.load(small)
     first_words(host.current().serving)
     host.unload("small")
@@ -87,10 +88,12 @@ def test_a_model_that_does_not_fit_is_refused_with_figures_before_it_is_read(lar
 
 
 def test_the_host_reports_what_does_not_fit_and_keeps_the_model_that_serves(
-    large: ModelEntry, small: ModelEntry
+    large: ModelEntry, small: ModelEntry, tmp_path: Path
 ) -> None:
-    host = ModelHost(loader(64 * MIB), grace_seconds=0)
+    available = [2048 * MIB]
+    host = ModelHost(ModelLoader(OPTIONS, tmp_path, available=lambda: available[0]), grace_seconds=0)
     host.load(small)
+    available[0] = 16 * MIB
     with pytest.raises(LoadFailed, match="needs .* are available") as refused:
         host.load(large)
     assert (refused.value.status, host.current().id) == (409, "small")
@@ -98,15 +101,33 @@ def test_the_host_reports_what_does_not_fit_and_keeps_the_model_that_serves(
     host.stop()
 
 
-def test_two_models_are_in_memory_at_once_only_where_both_fit(large: ModelEntry, small: ModelEntry) -> None:
-    assert loader(1024 * MIB).fits_beside(large, small)
-    # The weights of the small one are mapped pages, which the system counts as available.
-    both = 170 * MIB
-    assert loader(both).fits_beside(large, None)
-    assert loader(both).fits_beside(large, small)
-    assert not loader(both).fits_beside(large, large)
-    with pytest.raises(NotEnoughMemory):
-        loader(64 * MIB).fits_beside(large, small)
+def test_two_models_are_in_memory_at_once_only_where_both_fit(
+    large: ModelEntry, small: ModelEntry, tmp_path: Path
+) -> None:
+    both = loader(tmp_path, 170 * MIB)
+    assert both.prepare(large, None, print).beside
+    assert both.prepare(large, small, print).beside
+    # The weights of the one that serves are mapped pages, which the system counts as available.
+    assert not both.prepare(large, large, print).beside
+
+
+def test_a_model_that_only_fits_smaller_is_made_smaller_once_and_serves_under_its_name(
+    large: ModelEntry, small: ModelEntry, tmp_path: Path
+) -> None:
+    host = ModelHost(loader(tmp_path, 100 * MIB), grace_seconds=0)
+    host.load(small)
+    host.load(large)
+    model = host.current()
+    assert (model.id, model.entry) == ("large", large)
+    assert model.backend.info.quantization.startswith("Q")
+    assert model.backend.info.size_bytes < 50 * MIB
+    assert model.form.path is not None
+    made = model.form.path.stat().st_mtime_ns
+    assert not host.load(large).changed
+    host.load(small)
+    host.load(large)
+    assert model.form.path.stat().st_mtime_ns == made
+    host.stop()
 
 
 def test_a_missing_library_is_named_with_the_file_that_brings_it(
