@@ -14,7 +14,7 @@ from ai_core.catalog.errors import BrokenModel, CatalogError, ChildFailed
 from ai_core.catalog.formats import Format, detect, formats_in
 from ai_core.catalog.job import Job, Progress
 from ai_core.catalog.memory import Load
-from ai_core.catalog.new_file import new_file, require_free, require_space, scratch_file
+from ai_core.catalog.new_file import new_file, require_free, require_not_full, require_space, scratch_file
 from ai_core.catalog.quantisation import quantise
 from ai_core.catalog.quantised_size import PRECISIONS, Quantisation, quantised_bytes, weights_of
 from ai_core.catalog.safetensors_header import read_tensors
@@ -118,7 +118,7 @@ def _convert(script: Path, folder: Path, path: Path, to: Quantisation, progress:
     try:
         progress.run_child("ai_core.catalog.convert_child", arguments, lambda line: _report(line, progress), lock=lock)
     except ChildFailed as failed:
-        require_space(path.parent, 0)
+        require_not_full(path.parent)
         raise _explained(folder, failed) from failed
     gguf_header.read_header(path)
 
@@ -141,8 +141,7 @@ def _explained(folder: Path, failed: ChildFailed) -> CatalogError:
 
 def _converted_bytes(folder: Path, format_: Format, to: Quantisation) -> int:
     """Size of the GGUF file, estimated."""
-    vocabulary = shape_of(folder, format_).vocabulary
-    return VOCABULARY_BYTES + quantised_bytes(weights_of(folder, format_, vocabulary), to)
+    return VOCABULARY_BYTES + quantised_bytes(weights_of(folder, format_), to)
 
 
 def _require_libraries() -> None:

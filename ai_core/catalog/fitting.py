@@ -40,7 +40,7 @@ def fitting(path: Path, format_: Format, load: Load, available: int | None = Non
 def quantisation_needs(path: Path, format_: Format, load: Load) -> list[Fit]:
     """What the model would need in each quantisation, the best first. Raises CatalogError."""
     shape = shape_of(path, format_)
-    weights = weights_of(path, format_, shape.vocabulary)
+    weights = weights_of(path, format_)
     return [
         Fit(choice, memory.for_gguf(quantised_bytes(weights, choice), shape, load)) for choice in QUANTISATIONS.values()
     ]

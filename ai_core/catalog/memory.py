@@ -98,7 +98,7 @@ def require(needed: int, available: int | None = None, *, advice: str = "") -> N
 
 def gib(count: int) -> str:
     """Bytes as people read them."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB // 10 else f"{count / 2**20:.0f} MiB"
+    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
 
 
 def _compute_bytes(shape: ModelShape, load: Load) -> int:

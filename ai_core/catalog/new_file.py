@@ -68,6 +68,12 @@ def require_space(directory: Path, needed: int) -> None:
         raise NoSpace(f"{directory}: {gib(free)} free, {gib(needed + SPARE_BYTES)} are needed")
 
 
+def require_not_full(directory: Path) -> None:
+    """Raises NoSpace when the disk is as good as full: the likeliest reason of a failed write."""
+    if shutil.disk_usage(directory).free < SPARE_BYTES:
+        raise NoSpace(f"{directory}: the disk is full; nothing was written")
+
+
 def _move(path: Path, target: Path) -> None:
     """Not before the data is on the disk: after a power cut the name would stand for an empty file."""
     _sync(path)

@@ -12,9 +12,9 @@ from ai_core.catalog.errors import BrokenModel, CatalogError, ChildFailed
 from ai_core.catalog.formats import Format, detect
 from ai_core.catalog.inspection import file_type
 from ai_core.catalog.job import Job, Progress
-from ai_core.catalog.new_file import new_file, require_free, require_space
+from ai_core.catalog.new_file import new_file, require_free, require_not_full, require_space
 from ai_core.catalog.quantised_size import Quantisation, quantised_bytes, weights_of
-from ai_core.catalog.stored_weights import shape_of, weights_bytes
+from ai_core.catalog.stored_weights import weights_bytes
 
 UNQUANTISED = ("F32", "F16", "BF16")
 PRECISION = re.compile(r"[-._](?:f32|f16|bf16|fp16|fp32)$", re.IGNORECASE)  # at the end of a file's stem
@@ -39,9 +39,8 @@ def plan_quantisation(source: Path, to: Quantisation, target: Path | None = None
     if not is_unquantised(source):
         raise CatalogError(f"{source} is quantised already ({file_type(source)}): start from its f16 file")
     before = sum(part.stat().st_size for part in gguf_header.parts_of(source))
-    vocabulary = shape_of(source, Format.GGUF).vocabulary
     besides = before - weights_bytes(source, Format.GGUF)
-    after = besides + quantised_bytes(weights_of(source, Format.GGUF, vocabulary), to)
+    after = besides + quantised_bytes(weights_of(source, Format.GGUF), to)
     target = (target or source.with_name(f"{_stem(source)}-{to.name}.gguf")).absolute()
     require_free(target)
     require_space(target.parent, after)
@@ -72,7 +71,7 @@ def quantise(source: Path, target: Path, to: Quantisation, progress: Progress, *
                 "ai_core.catalog.quantise_child", arguments, lambda line: _report(line, progress), lock=unfinished.lock
             )
         except ChildFailed as failed:
-            require_space(target.parent, 0)  # the likeliest reason, which llama.cpp does not give
+            require_not_full(target.parent)  # which llama.cpp does not say
             raise BrokenModel(f"{source} could not be quantised: {_reason(failed)}") from failed
         gguf_header.read_header(unfinished.path)
     return target

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,12 @@ BLOCK = 256  # weights that the K quantisations store together; a narrower tenso
 @dataclass(frozen=True, slots=True)
 class Quantisation:
     """One of llama.cpp's: `number` in its list of file types, and the bits of a weight that it takes: on average over
-    the layers, in the `vocabulary` matrices, and in layers whose width is no multiple of 256 (src/llama-quant.cpp)."""
+    the layers, in the `output` matrix, and in layers whose width is no multiple of 256 (src/llama-quant.cpp)."""
 
     name: str
     number: int
     layers: float
-    vocabulary: float
+    output: float
     narrow: float
 
 
@@ -48,16 +49,21 @@ PRECISIONS = {
 }
 """What a model can be converted to without quantising it."""
 F32_BITS, F16_BITS = 32, 16
-NARROW_VOCABULARY = 8.5
+NARROW_OUTPUT = 8.5
+
+
+OUTPUTS = frozenset({"output.weight", "lm_head.weight", "embed_out.weight"})
+EMBEDDINGS = re.compile(r"(?:^|\.)(?:token_embd|embed_tokens|wte|word_embeddings|embed_in)\.weight$")
+"""The matrix that turns the last layer into a choice of token keeps more bits; the embedding does where it is both."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A tensor to quantise: how many numbers, how many of them in a row; whether its rows are the vocabulary's."""
+    """A tensor to quantise: how many numbers, how many of them in a row; whether it is the output of the model."""
 
     elements: int
     width: int
-    rows_are_vocabulary: bool
+    is_output: bool
     is_matrix: bool
 
     def bits(self, to: Quantisation) -> float:
@@ -66,8 +72,8 @@ class Weight:
         if self.width % 32:
             return max(F16_BITS, to.layers) * self.elements
         if self.width % BLOCK:
-            return max(NARROW_VOCABULARY if self.rows_are_vocabulary else 0, to.narrow) * self.elements
-        return (to.vocabulary if self.rows_are_vocabulary else to.layers) * self.elements
+            return max(NARROW_OUTPUT if self.is_output else 0, to.narrow) * self.elements
+        return (to.output if self.is_output else to.layers) * self.elements
 
 
 def named(name: str, choices: Mapping[str, Quantisation] = PRECISIONS | QUANTISATIONS) -> Quantisation:
@@ -78,32 +84,28 @@ def named(name: str, choices: Mapping[str, Quantisation] = PRECISIONS | QUANTISA
         raise CatalogError(f"{name} is none of {', '.join(choices)}") from None
 
 
-def weights_of(path: Path, format_: Format, vocabulary: int) -> list[Weight]:
+def weights_of(path: Path, format_: Format) -> list[Weight]:
     """The tensors of a model; of a PyTorch one, whose shapes cannot be read without loading it, one as large as all of
     them. Raises BrokenModel; CatalogError for the other formats."""
     if format_ is Format.GGUF:
         headers = [gguf_header.read_header(part) for part in gguf_header.parts_of(path)]
-        shapes = [tensor.shape[::-1] for header in headers for tensor in header.tensors]
+        shapes = {tensor.name: tensor.shape[::-1] for header in headers for tensor in header.tensors}
     elif format_ is Format.SAFETENSORS:
         files = model_folder.safetensors_files(path)
-        shapes = [tensor.shape for file in files for tensor in safetensors_header.read_tensors(file)]
+        shapes = {tensor.name: tensor.shape for file in files for tensor in safetensors_header.read_tensors(file)}
     elif format_ is Format.PYTORCH:
         stored_bytes = 4 if model_folder.torch_dtype(path) == "float32" else 2
         size = sum(file.stat().st_size for file in model_folder.torch_files(path))
-        return [Weight(size // stored_bytes, BLOCK, rows_are_vocabulary=False, is_matrix=True)]
+        return [Weight(size // stored_bytes, BLOCK, is_output=False, is_matrix=True)]
     else:
         raise CatalogError(f"{path} is {format_.value}; only GGUF, safetensors and PyTorch models can be quantised")
-    return [_weight(shape, vocabulary) for shape in shapes]
+    outputs = OUTPUTS & shapes.keys() or {name for name in shapes if EMBEDDINGS.search(name)}
+    return [
+        Weight(math.prod(shape), shape[-1] if shape else 1, name in outputs, len(shape) > 1)
+        for name, shape in shapes.items()
+    ]
 
 
 def quantised_bytes(weights: Iterable[Weight], to: Quantisation) -> int:
-    """Bytes of the tensors after quantisation; a few hundredths above what llama.cpp writes."""
+    """Bytes of the tensors after quantisation; up to an eighth above what llama.cpp writes."""
     return math.ceil(sum(weight.bits(to) for weight in weights) / 8)
-
-
-def _weight(shape: tuple[int, ...], vocabulary: int) -> Weight:
-    """`shape` has the rows first."""
-    width = shape[-1] if shape else 1
-    # Files may pad the vocabulary to a round number of rows.
-    padded = len(shape) == 2 and vocabulary > 0 and vocabulary <= shape[0] < vocabulary + BLOCK
-    return Weight(math.prod(shape), width, padded, len(shape) > 1)

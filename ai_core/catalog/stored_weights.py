@@ -39,13 +39,13 @@ def weights_bytes(path: Path, format_: Format) -> int:
     raise BrokenModel(f"{path}: a {format_.value} model has no files here")
 
 
-def computed_bytes(folder: Path, cpuinfo: Path = CPUINFO) -> int:
+def computed_bytes(folder: Path) -> int:
     """Bytes of a number as the transformers backend computes with it (its checkpoint.default_dtype): 4, or 2 for a
     16-bit model on a processor that has bfloat16."""
     if model_folder.torch_dtype(folder) not in SIXTEEN_BITS:
         return 4
     try:
-        flags = set(cpuinfo.read_text(encoding="ascii", errors="replace").split())
+        flags = set(CPUINFO.read_text(encoding="ascii", errors="replace").split())
     except OSError:
         return 4
     return 2 if flags & BFLOAT16_FLAGS else 4
