@@ -1,0 +1,1 @@
+"""The engine against its rivals; see __main__."""
