@@ -13,11 +13,15 @@ from typing import Any
 
 from ai_core.engine.backends.base import BackendError, Chosen, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
 from ai_core.engine.backends.llama_cpp.adapters import Adapters
+from ai_core.engine.backends.llama_cpp.candidates import Candidates
+from ai_core.engine.backends.llama_cpp.grammar import GrammarSampler
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
 from ai_core.engine.backends.llama_cpp.sampler import ChoiceSampler, LlamaSampler
 from ai_core.engine.backends.llama_cpp.threads import default_threads
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
+from ai_core.engine.errors import InvalidRequest
+from ai_core.engine.grammar.constraint import constraint
 from ai_core.engine.sampling import BASIC, SamplingParameters
 from ai_core.engine.speculation import StepCosts
 
@@ -33,6 +37,9 @@ DEFAULT_CONTEXT = 8192
 """Tokens of one sequence, where the model was trained on more: the cache is allocated in full at the start."""
 CELLS_PER_SLOT = 2048
 """Cells by default, on average over the slots: few answers are long at the same time."""
+
+
+AnySampler = LlamaSampler | ChoiceSampler | GrammarSampler
 
 
 class LlamaCppBackend:
@@ -66,6 +73,7 @@ class LlamaCppBackend:
             raise
         self._memory = self._library.llama_get_memory(self._context)
         self._vocabulary = Vocabulary(self._model)
+        self._candidates = Candidates(self._vocabulary)
         self._batch = self._library.llama_batch_init(BATCH_TOKENS, 0, 1)
         cells = self._library.llama_n_ctx(self._context)
         outputs = max(slots, LEAST_OUTPUTS)
@@ -85,9 +93,15 @@ class LlamaCppBackend:
     def is_end(self, token: int) -> bool:
         return token in self._vocabulary.ends
 
-    def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> LlamaSampler | ChoiceSampler:
+    def sampler(self, sampling: SamplingParameters, prompt: Sequence[int]) -> AnySampler:
+        """Raises InvalidRequest where the grammar or the JSON schema cannot be used."""
+        matcher = constraint(sampling)
+        if (matcher or sampling.choices) and self._vocabulary.end < 0:
+            raise InvalidRequest("this model has no token that ends an answer: it cannot keep to given ones")
         if sampling.choices:
             return ChoiceSampler(sampling, self._vocabulary.end, self._vocabulary.size)
+        if matcher:
+            return GrammarSampler(sampling, prompt, self._candidates, matcher)
         return LlamaSampler(sampling, prompt, self._vocabulary.size)
 
     def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
@@ -170,7 +184,7 @@ class LlamaCppBackend:
         """The token after the one in place `last`, and one more for each draft that was right."""
         if chunk.sampler is None:
             return []
-        assert isinstance(chunk.sampler, LlamaSampler | ChoiceSampler)
+        assert isinstance(chunk.sampler, AnySampler)
         chosen = chunk.sampler.sample(self._context, last)
         if not chunk.drafted:
             return chosen
@@ -196,7 +210,7 @@ class LlamaCppBackend:
             architecture=metadata(model, "general.architecture"),
             size_bytes=lib.llama_model_size(model),
             quantization=(lib.llama_ftype_name(lib.llama_model_ftype(model)) or b"").decode(),
-            honours=BASIC,
+            honours=BASIC | {"grammar", "json_schema"},
             adapters=self._adapters.names,
             quotes_only=metadata(model, QUOTES_ONLY_KEY) == "true",
         )

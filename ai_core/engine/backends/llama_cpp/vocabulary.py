@@ -10,18 +10,20 @@ from ai_core.engine.backends.llama_cpp.library import library
 
 class Vocabulary:
     """`pieces` are the bytes of every token (empty for control tokens) and `ends` the tokens that end an answer: asked
-    of llama.cpp once, because the engine's thread wants one for each token chosen."""
+    of llama.cpp once, because the engine's thread wants one for each token chosen. `end` is the usual one of the ends,
+    -1 where the model has none."""
 
     def __init__(self, model: Any) -> None:
         self._library = library()
         self._vocabulary = self._library.llama_model_get_vocab(model)
         self.size: int = self._library.llama_vocab_n_tokens(self._vocabulary)
-        self.end: int = self._library.llama_vocab_eos(self._vocabulary)
+        end: int = self._library.llama_vocab_eos(self._vocabulary)
         self.bos = self._name(self._library.llama_vocab_bos(self._vocabulary))
-        self.eos = self._name(self.end)
+        self.eos = self._name(end)
         self.pieces = self._read_pieces()
         is_end = self._library.llama_vocab_is_eog
         self.ends = frozenset(token for token in range(self.size) if is_end(self._vocabulary, token))
+        self.end = end if end in self.ends else min(self.ends, default=-1)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
         """Lone surrogates become question marks. A negative count from llama.cpp is the room that was missing."""
