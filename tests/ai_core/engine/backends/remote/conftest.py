@@ -10,7 +10,7 @@ from ai_core.engine.backends.remote import RemoteEngine, RemoteServers
 from ai_core.engine.backends.remote.breaker import Pace
 from tests.ai_core.engine.backends.remote.fake_server import FakeServer
 
-PACE = Pace(interval=0.1, timeout=2.0, first_pause=0.05, longest_pause=0.2)
+PACE = Pace(interval=0.1, timeout=2.0, first_pause=0.02, longest_pause=0.1)
 
 
 @pytest.fixture

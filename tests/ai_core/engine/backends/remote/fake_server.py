@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import select
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -39,11 +40,15 @@ class FakeServer:
         self.reply: Reply = words
         self.asked: list[dict[str, Any]] = []
         self.tokenized: list[str] = []
+        self.health_checks: list[int] = []
+        self.routes: dict[str, bytes] = {}
+        """What a route answers instead of what it should."""
         self.in_flight = 0
         self.most_in_flight = 0
         self.gone = threading.Event()
         """A client closed its connection before its answer had ended."""
         self.lock = threading.Lock()
+        self.connections: list[socket.socket] = []
         self.open(port)
 
     def open(self, port: int) -> None:
@@ -54,6 +59,11 @@ class FakeServer:
     def close(self) -> None:
         self._http.shutdown()
         self._http.server_close()
+
+    def drop_connections(self) -> None:
+        """Close those that clients keep open."""
+        for connection in list(self.connections):
+            connection.shutdown(socket.SHUT_RDWR)
 
     def reopen(self) -> None:
         self.open(self.port)
@@ -84,6 +94,14 @@ class Exchange(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     fake: FakeServer
 
+    def setup(self) -> None:
+        super().setup()
+        self.fake.connections.append(self.connection)
+
+    def finish(self) -> None:
+        self.fake.connections.remove(self.connection)
+        super().finish()
+
     def log_message(self, *_: object) -> None:
         pass
 
@@ -99,7 +117,10 @@ class Exchange(BaseHTTPRequestHandler):
             }
         if fake.kind == "vllm":
             routes["/version"] = lambda: {"version": fake.version}
-        if self.path == "/health" and fake.kind != "openai":
+        if self.path in fake.routes:
+            self.raw(200, "application/json", fake.routes[self.path])
+        elif self.path == "/health" and fake.kind != "openai":
+            fake.health_checks.append(fake.health)
             self.json(fake.health, {})
         elif self.path not in routes:
             self.error(404, "not found", "not_found_error")
