@@ -8,6 +8,7 @@ import peewee
 
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.model_host import ModelHost
+from ai_core.model_state import ModelStatus
 from common.database import connection
 from common.health import Check, Status
 
@@ -26,18 +27,28 @@ def component_checks(
 
 def check_model(host: ModelHost) -> Check:
     """Which model serves, is being loaded, or could not be."""
-    serving, operating_on = host.current_or_none(), host.operating_on
+    serving, coming = host.current_or_none(), _operation(host)
     failed = [model_id for model_id, state in host.states.all().items() if state.error is not None]
     if serving is not None:
-        if operating_on is not None:
-            return Check(Status.OK, f"{serving.id} is loaded; {operating_on} is being loaded or unloaded.")
+        if coming is not None:
+            return Check(Status.OK, f"{serving.id} is loaded; {coming}.")
         others = f"; {', '.join(failed)} could not be loaded" if failed else ""
         return Check(Status.OK, f"{serving.id} is loaded{others}.")
-    if operating_on is not None:
-        return Check(Status.DOWN, f"{operating_on} is being loaded or unloaded.")
+    if coming is not None:
+        return Check(Status.DOWN, f"{coming}.")
     if failed:
         return Check(Status.DOWN, f"{', '.join(failed)} could not be loaded; the log says why.")
     return Check(Status.DOWN, "No model is loaded.")
+
+
+def _operation(host: ModelHost) -> str | None:
+    model_id = host.operating_on
+    if model_id is None:
+        return None
+    state = host.states.get(model_id)
+    if state.status is not ModelStatus.LOADING:
+        return f"{model_id} is being unloaded"
+    return f"{model_id} is being loaded" + (f" ({state.step})" if state.step else "")
 
 
 def check_engine(host: ModelHost, stall_seconds: float) -> Check:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ai_core.settings import Settings
-from common.gunicorn_server import leave_readiness_to_workers
+from common.gunicorn_server import end_at_once_when_given_up, leave_readiness_to_workers
 from common.log import configure_logging
 
 _settings = Settings.from_environment()
@@ -38,4 +38,5 @@ def on_starting(_: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In the worker, which has the application and is about to take requests."""
+    end_at_once_when_given_up()
     worker.wsgi.extensions["heartbeat"].start()

@@ -6,8 +6,10 @@ what a person wrote.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import logging
+import signal
 from http import HTTPStatus
 from typing import Any
 
@@ -59,6 +61,13 @@ def leave_readiness_to_workers() -> None:
     """Keep gunicorn's master from saying READY=1 to systemd: it does so before any worker lives. A worker, which knows
     how it is, says it instead, so the unit needs NotifyAccess=all."""
     systemd.sd_notify = lambda *_, **__: None
+
+
+def end_at_once_when_given_up() -> None:
+    """In a worker: let SIGABRT, which systemd's watchdog and gunicorn's timeout send, end the process at once, with the
+    place of every thread on stderr. gunicorn's own handler would wait for threads, and one of them hangs."""
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)
+    faulthandler.enable()
 
 
 class RootLogger(Logger):

@@ -179,7 +179,7 @@ def test_while_the_model_loads_questions_get_503_and_a_time(tmp_path: Path) -> N
     assert ready.status_code == 503
     assert ready.get_json()["components"]["model"] == {
         "status": "down",
-        "detail": "scripted is being loaded or unloaded.",
+        "detail": "scripted is being loaded.",
     }
     core.loader.allowed.set()
     assert core.parts.model.wait(10)

@@ -67,7 +67,7 @@ def test_readiness_says_what_serves_what_comes_and_what_failed(core: Core) -> No
     assert detail() == "other is loaded."
     core.loader.allowed.clear()
     core.parts.model.begin(SCRIPTED)
-    assert detail() == "other is loaded; scripted is being loaded or unloaded."
+    assert detail() == "other is loaded; scripted is being loaded."
     core.loader.failure = RuntimeError("no")
     core.loader.allowed.set()
     core.parts.model.wait(10)
