@@ -6,6 +6,7 @@ llama.cpp abort the whole process (GGML_ASSERT): sizes and sequence ids are chec
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,17 +14,22 @@ from typing import Any
 
 from ai_core.engine.backends.base import BackendError, Chosen, Chunk, DecodeFailed, Limits, ModelInfo, OutOfCells
 from ai_core.engine.backends.llama_cpp.adapters import Adapters
+from ai_core.engine.backends.llama_cpp.calibration import calibrate, usual_candidates
+from ai_core.engine.backends.llama_cpp.calibration_file import CalibrationFile, fingerprint
 from ai_core.engine.backends.llama_cpp.candidates import Candidates
 from ai_core.engine.backends.llama_cpp.grammar import GrammarSampler
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
 from ai_core.engine.backends.llama_cpp.sampler import ChoiceSampler, LlamaSampler
-from ai_core.engine.backends.llama_cpp.threads import default_threads
+from ai_core.engine.backends.llama_cpp.threads import default_threads, other_threads
+from ai_core.engine.backends.llama_cpp.tuning import BATCH_TOKENS, Tuning, new_context
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
 from ai_core.engine.errors import InvalidRequest
 from ai_core.engine.grammar.constraint import constraint
 from ai_core.engine.sampling import BASIC, SamplingParameters
 from ai_core.engine.speculation import StepCosts
+
+logger = logging.getLogger(__name__)
 
 HOLDERS_PER_SLOT = 3
 """Sequences that keep what later prompts may share: system prompts, articles, conversations between their turns."""
@@ -32,7 +38,6 @@ MOST_SEQUENCES = 256
 LEAST_OUTPUTS = 64
 """Rows of a batch after which a token may be chosen: each takes a float for every token of the vocabulary."""
 QUOTES_ONLY_KEY = "code_du_travail.quotes_only"
-BATCH_TOKENS = 512
 DEFAULT_CONTEXT = 8192
 """Tokens of one sequence, where the model was trained on more: the cache is allocated in full at the start."""
 CELLS_PER_SLOT = 2048
@@ -45,7 +50,8 @@ AnySampler = LlamaSampler | ChoiceSampler | GrammarSampler
 class LlamaCppBackend:
     """`context_length` is the longest prompt with its answer (the model's own, at most 8192, by default); `cells` the
     tokens that all sequences hold together; `adapters` are LoRA files (GGUF) by name; for `threads` see
-    default_threads. Raises BackendError."""
+    default_threads. With a `calibration_file` the fastest tuning is measured once and kept there; drafts are made only
+    then, because only then their cost is known. Raises BackendError."""
 
     def __init__(
         self,
@@ -56,6 +62,7 @@ class LlamaCppBackend:
         threads: int | None = None,
         cells: int | None = None,
         adapters: Mapping[str, Path] | None = None,
+        calibration_file: Path | None = None,
     ) -> None:
         self._library = library()
         self._closing = threading.Lock()
@@ -64,10 +71,10 @@ class LlamaCppBackend:
         context_length = min(context_length or DEFAULT_CONTEXT, trained)
         cells = cells or min(slots * context_length, max(context_length, slots * CELLS_PER_SLOT))
         pinned = min(slots * HOLDERS_PER_SLOT, MOST_SEQUENCES - slots) if shares_prefixes(self._model) else 0
-        threads = threads or default_threads(self._library.llama_model_size(self._model))
         try:
             self._adapters = Adapters(self._model, adapters or {})
-            self._context = self._new_context(slots, pinned, cells, threads)
+            self.tuning, self.costs = self._tune(threads, calibration_file)
+            self._context = self._new_context(slots, pinned, cells)
         except BackendError:
             self._library.llama_model_free(self._model)  # and its adapters
             raise
@@ -78,7 +85,6 @@ class LlamaCppBackend:
         cells = self._library.llama_n_ctx(self._context)
         outputs = max(slots, LEAST_OUTPUTS)
         self.limits = Limits(slots, pinned, context_length, cells, BATCH_TOKENS, self._vocabulary.size, outputs)
-        self.costs: StepCosts | None = None
         self.info = self._describe(model_path, self.limits)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
@@ -133,19 +139,28 @@ class LlamaCppBackend:
             self._library.llama_model_free(self._model)
             self._model = self._context = self._memory = None
 
-    def _new_context(self, slots: int, pinned: int, cells: int, threads: int) -> Any:
-        lib = self._library
+    def _tune(self, threads: int | None, file: Path | None) -> tuple[Tuning, StepCosts | None]:
+        usual = default_threads(self._library.llama_model_size(self._model))
+        first = Tuning(threads or usual, threads or usual)
+        if file is None:
+            return first, None
+        kept, key = CalibrationFile(file), f"{fingerprint(self._model)}, threads {threads or 'free'}"
+        calibration = kept.get(key)
+        if calibration is None:
+            candidates = usual_candidates([] if threads else other_threads(usual))
+            calibration = calibrate(self._model, first, candidates)
+            if calibration.costs is not None:
+                kept.put(key, calibration)
+            logger.info("calibrated", extra={"tuning": str(calibration.tuning)})
+        costs = calibration.costs if shares_prefixes(self._model) else None  # else drafts cannot be taken back
+        return calibration.tuning, costs
+
+    def _new_context(self, slots: int, pinned: int, cells: int) -> Any:
         if not 0 < slots <= BATCH_TOKENS or slots + pinned > MOST_SEQUENCES:
             raise BackendError(f"{slots} slots are not possible")
-        parameters = lib.llama_context_default_params()
-        parameters.n_ctx = cells
-        parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
-        parameters.n_seq_max = slots + pinned
-        parameters.n_outputs_max = max(slots, LEAST_OUTPUTS)
-        parameters.n_threads = parameters.n_threads_batch = threads
-        parameters.kv_unified = True
-        context = lib.llama_init_from_model(self._model, parameters)
-        if not context:
+        outputs = max(slots, LEAST_OUTPUTS)
+        context = new_context(self._model, self.tuning, cells=cells, sequences=slots + pinned, outputs=outputs)
+        if context is None:
             raise BackendError(f"no memory for {cells} tokens of context")
         return context
 

@@ -21,6 +21,13 @@ def default_threads(model_bytes: int) -> int:
     return 1 if model_bytes < SMALL_MODEL_BYTES else physical_cores()
 
 
+def other_threads(usual: int) -> list[int]:
+    """Numbers worth a measurement: all CPUs, and half of them, because memory is often what limits. A small model is
+    not measured: alone it would gain by threads that cost much more once the cores have other work."""
+    counts = [len(os.sched_getaffinity(0)), usual // 2] if usual > 1 else []
+    return [count for count in counts if count not in (0, usual)]
+
+
 def physical_cores(topology: Path = _TOPOLOGY) -> int:
     """Cores among the allowed CPUs; hyper-threads of one core count once. Unknown topology: the allowed CPUs."""
     allowed = os.sched_getaffinity(0)
