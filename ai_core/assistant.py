@@ -145,22 +145,26 @@ def _submit(model: LoadedModel, request: GenerationRequest, field: str) -> None:
     except PromptTooLong as error:
         raise _too_long(field, error.prompt_tokens, error.limit) from error
     except InvalidRequest as error:
-        raise InvalidFields({_refused_field(request.sampling) or field: [f"{error}."]}) from error
+        raise _invalid(request.sampling, field, str(error)) from error
     except EngineBusy as error:
         raise ServiceError(
             503, "at_capacity", "All places are taken. Please try again shortly.", retry_after=error.retry_after
         ) from error
 
 
-def _refused_field(sampling: SamplingParameters) -> str | None:
-    """What an engine can refuse of a request whose prompt is our own."""
+def _invalid(sampling: SamplingParameters, text_field: str, problem: str) -> InvalidFields:
+    """What an engine refuses of a request whose prompt is our own: mostly a parameter, which the problem may name."""
     asked = {
         "grammar": sampling.grammar,
         "json_schema": sampling.json_schema,
         "num_beams": sampling.num_beams > 1,
         "eos_token_id": sampling.eos_token_id is not None,
     }
-    return next((name for name, wanted in asked.items() if wanted), None)
+    named, colon, reason = problem.partition(": ")
+    if colon and named in asked:
+        return InvalidFields({named: [f"{reason}."]})
+    field = next((name for name, wanted in asked.items() if wanted), text_field)
+    return InvalidFields({field: [f"{problem}."]})
 
 
 def _too_long(field: str, tokens: int, limit: int) -> InvalidFields:

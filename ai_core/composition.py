@@ -29,6 +29,7 @@ def compose(settings: Settings) -> Parts:
         context_length=settings.engine_context_length or None,
         threads=settings.engine_threads or None,
         max_waiting=settings.max_waiting_requests,
+        calibration_file=settings.data_dir / "calibration.json",
     )
     host = ModelHost(ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace)
     assistant = Assistant(

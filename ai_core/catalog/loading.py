@@ -41,12 +41,14 @@ class LibraryMissing(CatalogError):
 
 @dataclass(frozen=True, slots=True)
 class LoadingOptions:
-    """What an entry leaves open; None leaves it to the backend. `max_waiting` requests may wait for a slot."""
+    """What an entry leaves open; None leaves it to the backend. `max_waiting` requests may wait for a slot. With a
+    `calibration_file` the fastest way to compute a GGUF model here is measured once and kept there."""
 
     slots: int = 16
     context_length: int | None = None
     threads: int | None = None
     max_waiting: int = 64
+    calibration_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,7 @@ def _gguf(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
         context_length=entry.context_length or options.context_length,
         threads=entry.threads or options.threads,
         adapters=entry.adapters,
+        calibration_file=options.calibration_file,
     )
 
 
