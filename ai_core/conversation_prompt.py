@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ai_core.engine.serving import LanguageModel
+from ai_core.fallback_templates import fallback_template
 from ai_core.grounding import fit_articles
 from ai_core.knowledge.search import SearchHit
 from ai_core.prompts import Message, PromptArticle, Segment, grounded_message, render
@@ -25,9 +26,11 @@ class QuestionTooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ConversationPrompt:
-    """Tokens for the engine. The first `shared_prefix` of them are the same for everybody."""
+    """Tokens for the engine. The first `shared_prefix` of them are the same for everybody. `messages` are the (role,
+    content) pairs that they come from, for remote servers, which apply a chat template themselves."""
 
     tokens: list[int]
+    messages: tuple[tuple[str, str], ...]
     shared_prefix: int
     articles: tuple[PromptArticle, ...]
     hits: tuple[SearchHit, ...]
@@ -62,8 +65,16 @@ class ConversationPrompt:
         turns = _alternating(history)
         room = limit - len(_tokens(model, _messages(system, (), content))[0])
         kept = _latest(turns, room, lambda turn: count(turn.content), _marks_of_a_pair(model, system))
-        tokens, shared_prefix = _tokens(model, _messages(system, kept, content))
-        return cls(tokens, shared_prefix, tuple(articles), tuple(used), len(turns) - len(kept))
+        messages = _messages(system, kept, content)
+        tokens, shared_prefix = _tokens(model, messages)
+        return cls(
+            tokens=tokens,
+            messages=tuple((message.role, message.content) for message in messages),
+            shared_prefix=shared_prefix,
+            articles=tuple(articles),
+            hits=tuple(used),
+            dropped_turns=len(turns) - len(kept),
+        )
 
 
 def _counter(model: LanguageModel) -> Callable[[str], int]:
@@ -76,7 +87,9 @@ def _messages(system: str, turns: Sequence[Message], content: str) -> list[Messa
 
 def _tokens(model: LanguageModel, messages: Sequence[Message]) -> tuple[list[int], int]:
     info = model.info
-    segments: list[Segment] = render(messages, info.chat_template, bos=info.bos_token, eos=info.eos_token)
+    bos, eos = info.bos_token, info.eos_token
+    template = info.chat_template or fallback_template(info.architecture, bos=bos, eos=eos)
+    segments: list[Segment] = render(messages, template, bos=bos, eos=eos)
     pieces = [model.tokenize(segment.text, special=segment.trusted) for segment in segments]
     shared = len(pieces[0]) if segments[0].trusted else 0
     return [token for piece in pieces for token in piece], shared

@@ -1,18 +1,14 @@
-"""What the model reads: the system prompt, the grounded question, the model's own chat template.
-
-A chat template comes with a model and is code, so it runs in Jinja's sandbox.
-"""
+"""What the model reads: the system prompt, the grounded question, the model's own chat template."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
 
-from jinja2 import Template, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError
+
+from ai_core.template_sandbox import compiled
 
 SYSTEM_PROMPT_VERSION = "1"
 SYSTEM_PROMPT = (
@@ -93,8 +89,10 @@ def _segments(messages: Sequence[Message], template: str, bos: str, eos: str) ->
     marks = [f"{_MARK}{index}{_MARK}" for index in range(len(messages))]
     turns = [{"role": message.role, "content": mark} for message, mark in zip(messages, marks, strict=True)]
     try:
-        text = _compile(template).render(messages=turns, add_generation_prompt=True, bos_token=bos, eos_token=eos)
-    except (TemplateError, TypeError, KeyError) as error:
+        text = compiled(template).render(
+            messages=turns, add_generation_prompt=True, bos_token=bos, eos_token=eos, tools=None, documents=None
+        )
+    except (TemplateError, TypeError, LookupError, AttributeError, ValueError, ArithmeticError) as error:
         raise TemplateFailed(str(error)) from error
     if any(text.count(mark) != 1 for mark in marks):
         raise TemplateFailed("the chat template drops or repeats a message")
@@ -122,15 +120,3 @@ def _joined(pieces: Sequence[Segment]) -> list[Segment]:
 def _system_in_user_turn(messages: Sequence[Message]) -> list[Message]:
     system, first, *rest = messages
     return [Message(first.role, f"{system.content}\n\n{first.content}"), *rest]
-
-
-@lru_cache(maxsize=8)
-def _compile(template: str) -> Template:
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    environment.globals["raise_exception"] = _raise_exception
-    return environment.from_string(template)
-
-
-def _raise_exception(message: str) -> Any:
-    # Hugging Face templates call this for roles or orders that they do not support.
-    raise TemplateError(message)

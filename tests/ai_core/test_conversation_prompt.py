@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -80,6 +82,46 @@ def test_turns_alternate_whatever_the_client_sent(history: list[Message]) -> Non
     roles = [line.removeprefix("<|im_start|>") for line in text.splitlines() if line.startswith("<|im_start|>")]
     assert roles[0] == "system"
     assert all(role == ("user", "assistant")[index % 2] for index, role in enumerate(roles[1:]))
+
+
+def test_the_messages_say_the_same_as_the_tokens() -> None:
+    prompt, text = build(600, history=turns(8), hits=[hit("L1234-1", "Un article.")])
+    (first, system), *talk, (last, question) = prompt.messages
+    assert (first, system, last) == ("system", "Sois bref.", "user")
+    assert [role for role, _ in talk] == ["user", "assistant"] * (len(talk) // 2)
+    assert len(talk) + prompt.dropped_turns == 8
+    assert question.endswith("Question : Quoi ?")
+    assert text == "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in prompt.messages) + (
+        "<|im_start|>assistant\n"
+    )
+
+
+class EstimatingModel(ScriptedBackend):
+    """As remote servers without a tokenizer are: no template, and a length that is no more than a good guess."""
+
+    def __init__(self, context_length: int) -> None:
+        super().__init__(context_length=context_length)
+        self.info = replace(self.info, chat_template=None, eos_token="")
+
+    def tokenize(self, text: str, *, special: bool) -> list[int]:
+        return [0] * -(-len(text.encode()) // 3)
+
+
+@given(st.integers(300, 3000), st.lists(st.text("ab. é\n", max_size=300), max_size=5), st.integers(0, 12))
+def test_a_model_that_only_estimates_gets_a_prompt_that_fits_its_estimate(
+    context: int, texts: list[str], count: int
+) -> None:
+    hits = [hit(f"L1234-{number}", text) for number, text in enumerate(texts, 1)]
+    prompt = ConversationPrompt.build(
+        EstimatingModel(context),
+        system="Sois bref.",
+        question="Quoi ?",
+        history=turns(count),
+        hits=hits,
+        max_tokens=100,
+    )
+    assert len(prompt.tokens) + min(100, context // 4) <= context
+    assert prompt.messages[-1][1].endswith("Question : Quoi ?")
 
 
 @given(

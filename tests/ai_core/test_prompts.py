@@ -48,6 +48,21 @@ def test_a_template_is_code_and_stays_in_its_sandbox() -> None:
         render(TALK, "{{ ''.__class__.__mro__[1].__subclasses__() }}{{ messages[0].content }}")
 
 
+def test_a_template_has_what_hugging_face_gives_to_templates() -> None:
+    template = (
+        "{{ strftime_now('%Y') | length }}{{ {'é': 1} | tojson }}"
+        "{% for m in messages %}{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% if loop.index == 2 %}{% break %}{% endif %}{% endfor %}{% if tools is none %}.{% endif %}"
+    )
+    assert "".join(segment.text for segment in render(TALK, template)) == '4{"é": 1}Sois bref.Bonjour <|im_end|>.'
+
+
+@pytest.mark.parametrize("broken", ["{{ messages[9].content }}", "{{ 1 // 0 }}", "{{ x.y }}", "{%"])
+def test_whatever_a_template_does_wrong_is_one_error(broken: str) -> None:
+    with pytest.raises(TemplateFailed):
+        render([Message("user", "a")], broken)
+
+
 def test_the_grounded_turn_has_the_form_that_the_embedded_model_knows() -> None:
     articles = [PromptArticle("L1-1", "Objet", "Un."), PromptArticle("L1-2", "Suite", "Deux.")]
     assert grounded_message("Quoi ?", articles) == (
