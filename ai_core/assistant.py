@@ -18,6 +18,7 @@ from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.loaded_model import LoadedModel
 from ai_core.model_host import ModelHost
 from ai_core.parameters import sampling_for
+from ai_core.prompts import TemplateFailed
 from ai_core.quotations import Passage, possible_answers
 from ai_core.running_answer import Grounding, RunningAnswer
 from common.errors import InvalidFields, ServiceError
@@ -80,6 +81,7 @@ class Assistant:
             conversation=question.conversation,
             owner=question.owner,
             adapter=adapter,
+            messages=prompt.messages,
         )
         _submit(model, request, question.text_field)
         return RunningAnswer(model, request, prompt, grounding, question.grounding, arrived)
@@ -104,6 +106,9 @@ class Assistant:
             )
         except QuestionTooLong as error:
             raise _too_long(question.text_field, error.tokens, error.limit) from error
+        except TemplateFailed as error:
+            message = "The chat template of the loaded model cannot render this conversation."
+            raise ServiceError(500, "bad_chat_template", message) from error
 
 
 def _best_passages(prompt: ConversationPrompt) -> list[Passage]:
