@@ -36,15 +36,14 @@ NO_FLASH_ATTENTION = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
 @pytest.fixture
 def exact(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LlamaCppBackend]:
     """The backend with 32 bit numbers throughout."""
-    defaults = llama_cpp.llama_context_default_params
+    new_context = llama_cpp.llama_init_from_model
 
-    def with_32_bits() -> Any:
-        parameters = defaults()
+    def with_32_bits(model: Any, parameters: Any) -> Any:
         parameters.type_k = parameters.type_v = F32
         parameters.flash_attn_type = NO_FLASH_ATTENTION
-        return parameters
+        return new_context(model, parameters)
 
-    monkeypatch.setattr(llama_cpp, "llama_context_default_params", with_32_bits)
+    monkeypatch.setattr(llama_cpp, "llama_init_from_model", with_32_bits)
     backend = LlamaCppBackend(tiny_model, slots=16, threads=1)
     yield backend
     backend.close()

@@ -189,8 +189,12 @@ def test_a_chain_of_references_is_followed() -> None:
     assert allows(schema({"$ref": "#/$defs/a0", "$defs": chain | {"a1000": {"type": "null"}}}), "null")
 
 
+def _short(number: float) -> float:
+    return round(number, 5)
+
+
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-6e4, 6e4, width=16) | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(-6e4, 6e4).map(_short) | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
     max_leaves=8,
 )
