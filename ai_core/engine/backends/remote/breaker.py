@@ -26,6 +26,7 @@ class Pace:
     longest_pause: float = 30.0
 
 
+MISSES = 2  # health checks in a row
 STRIKES = 4  # failures in a row that may each have been the request's own fault
 
 
@@ -46,7 +47,10 @@ class Breaker:
             self._failures = 0
 
     def failed_check(self) -> None:
-        self._open()
+        """One may be lost to a busy moment."""
+        self._failures += 1
+        if self.state is not State.CLOSED or self._failures >= MISSES:
+            self.state = State.OPEN
 
     def answered(self) -> None:
         """An answer came to its end."""
@@ -60,16 +64,13 @@ class Breaker:
         self._strikes += 1
         if at_once or self.state is State.HALF_OPEN or self._strikes >= STRIKES:
             self._doubted = True
-            self._open()
+            self.state = State.OPEN
+            self._strikes = 0
+            self._failures += 1
 
     @property
     def pause(self) -> float:
         """Seconds until the next health check."""
-        if self.state is not State.OPEN or not self._failures:
+        if self.state is State.HALF_OPEN or not self._failures:
             return self._pace.interval
         return min(self._pace.first_pause * 2.0 ** min(self._failures - 1, 20), self._pace.longest_pause)
-
-    def _open(self) -> None:
-        self.state = State.OPEN
-        self._strikes = 0
-        self._failures += 1

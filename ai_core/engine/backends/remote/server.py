@@ -117,9 +117,9 @@ class Server:
         if trouble == self.trouble:
             return
         if trouble:
-            logger.log(logging.ERROR if key_refused else logging.WARNING, "remote server out: %s", trouble)
+            logger.log(logging.ERROR if key_refused else logging.WARNING, "remote server in trouble: %s", trouble)
         else:
-            logger.info("remote server back", extra={"server": str(self.address)})
+            logger.info("remote server works again", extra={"server": str(self.address)})
         self.trouble = trouble
 
     # -- answers ------------------------------------------------------------------------------------------------------

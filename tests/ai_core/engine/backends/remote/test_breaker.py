@@ -22,11 +22,22 @@ def test_nothing_is_sent_before_the_first_check() -> None:
     assert state(working()) is State.CLOSED
 
 
-def test_a_failed_check_opens_it_and_a_passed_one_closes_it() -> None:
+def test_failed_checks_open_it_and_a_passed_one_closes_it() -> None:
     breaker = working()
+    breaker.failed_check()
+    assert state(breaker) is State.CLOSED, "one may be lost"
+    assert breaker.pause == 0.5, "but then it is looked at sooner"
     breaker.failed_check()
     assert state(breaker) is State.OPEN
     breaker.passed_check()
+    assert state(breaker) is State.CLOSED
+
+
+def test_checks_that_fail_now_and_then_do_not_open_it() -> None:
+    breaker = working()
+    for _ in range(5):
+        breaker.failed_check()
+        breaker.passed_check()
     assert state(breaker) is State.CLOSED
 
 
