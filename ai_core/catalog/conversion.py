@@ -136,7 +136,15 @@ def _explained(folder: Path, failed: ChildFailed) -> CatalogError:
             return UnsupportedArchitecture(
                 f"{folder}: llama.cpp does not run models of the architecture {unsupported[1]}"
             )
-    return BrokenModel(f"{folder} could not be converted: {failed.lines[-1] if failed.lines else failed}")
+    return BrokenModel(f"{folder} could not be converted: {_reason(failed)}")
+
+
+def _reason(failed: ChildFailed) -> str:
+    """The last line; of an exception without a message the line of code that raised it too."""
+    said = [line.strip() for line in failed.lines if line.strip(" ^~")]
+    if failed.code < 0 or not said:
+        return str(failed)
+    return said[-1] if ":" in said[-1] else ": ".join(said[-2:])
 
 
 def _converted_bytes(folder: Path, format_: Format, to: Quantisation) -> int:

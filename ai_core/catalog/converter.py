@@ -37,15 +37,15 @@ class LockedPackage:
     hashes: tuple[str, ...]
 
     @classmethod
-    def read(cls, lock_file: Path = LOCK_FILE) -> LockedPackage:
+    def read(cls) -> LockedPackage:
         """The entry of llama-cpp-python. Raises ConverterMissing."""
         try:
-            text = lock_file.read_text(encoding="utf-8")
+            text = LOCK_FILE.read_text(encoding="utf-8")
         except OSError as error:
-            raise ConverterMissing(f"{lock_file}, which has the hash of the converter: {error.strerror}") from None
+            raise ConverterMissing(f"{LOCK_FILE}, which has the hash of the converter: {error.strerror}") from None
         found = re.search(rf"^{PACKAGE}==(\S+)((?: \\\n +--hash=sha256:[0-9a-f]+)+)", text, re.MULTILINE)
         if found is None:
-            raise ConverterMissing(f"{lock_file} has no entry with hashes for {PACKAGE}")
+            raise ConverterMissing(f"{LOCK_FILE} has no entry with hashes for {PACKAGE}")
         return cls(found[1], tuple(re.findall(r"sha256:([0-9a-f]+)", found[2])))
 
 

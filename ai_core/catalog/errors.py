@@ -42,9 +42,10 @@ class Cancelled(CatalogError):
 
 
 class ChildFailed(CatalogError):
-    """A child process ended badly. `lines` are the last ones that it printed."""
+    """A child process ended badly. `code` is its status, below 0 a signal; `lines` are the last that it printed."""
 
     def __init__(self, what: str, code: int, lines: Sequence[str]) -> None:
         ending = f"was ended by signal {-code}" if code < 0 else f"failed (status {code})"
         super().__init__(f"{what} {ending}: {lines[-1].strip() if lines else 'it printed nothing'}")
+        self.code = code
         self.lines = tuple(lines)

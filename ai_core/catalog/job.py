@@ -42,6 +42,7 @@ class Job:
         self._mutex = threading.Lock()
         self._cancelled = False
         self._child: ChildProcess | None = None
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model-job", daemon=True)
 
     def start(self) -> None:
@@ -50,8 +51,8 @@ class Job:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait up to `timeout` seconds for the job's end; True when it has ended."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+        # Not through Thread.join: interrupted by Ctrl-C, it takes the thread for ended (until Python 3.13).
+        return self._ended.wait(timeout)
 
     def cancel(self) -> None:
         """Ask the job to stop; its child process is killed at once. What it was writing is removed."""
@@ -91,6 +92,8 @@ class Job:
             # The top of the job's thread: without this the job would seem to run for ever.
             logger.exception("model job failed", extra={"job": self.title})
             self.error, self.status = f"{error.__class__.__name__}: {error}", JobStatus.FAILED
+        finally:
+            self._ended.set()
 
 
 class Progress:

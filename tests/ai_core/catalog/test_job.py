@@ -14,7 +14,7 @@ from ai_core.catalog.new_file import new_file
 
 def finished(job: Job) -> Job:
     job.start()
-    assert job.wait(60)
+    assert job.wait(300)
     return job
 
 
@@ -59,7 +59,7 @@ def test_a_cancelled_job_stops_at_its_next_report() -> None:
     job.start()
     assert reported.wait(60)
     job.cancel()
-    assert job.wait(60)
+    assert job.wait(300)
     assert job.status is JobStatus.CANCELLED
 
 

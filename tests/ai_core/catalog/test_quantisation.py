@@ -31,7 +31,7 @@ def job_for(source: Path, to: str, target: Path) -> Job:
 
 def finished(job: Job) -> Job:
     job.start()
-    assert job.wait(120)
+    assert job.wait(300)
     return job
 
 
@@ -90,7 +90,7 @@ def stop_in_the_middle(job: Job, stop: Callable[[], None]) -> None:
         pass
     assert job.status is JobStatus.RUNNING
     stop()
-    assert job.wait(60)
+    assert job.wait(300)
 
 
 def test_a_cancelled_quantisation_leaves_nothing(large_gguf: Path, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_second_job_on_the_same_file_is_refused_and_the_first_goes_on(large_gg
     assert finished(second).status is JobStatus.FAILED
     assert second.error is not None
     assert "is being written already" in second.error
-    assert first.wait(120)
+    assert first.wait(300)
     assert first.status is JobStatus.DONE
     with pytest.raises(TargetTaken, match="exists already"):
         job_for(large_gguf, "Q2_K", tmp_path / "small.gguf")
