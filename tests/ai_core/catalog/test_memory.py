@@ -16,7 +16,7 @@ from ai_core.catalog.formats import Format
 from ai_core.catalog.machine_memory import MARGIN, available_bytes
 from ai_core.catalog.memory import GIB, Load, NotEnoughMemory, needs, require
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend
-from tests.ai_core.engine.tiny_model import write_tiny_mamba
+from tests.ai_core.engine.tiny_model import CONTEXT, write_tiny_mamba
 
 MIB = 2**20
 
@@ -32,7 +32,8 @@ def test_the_estimate_covers_what_llama_cpp_allocates(
     allocated = {
         name: float(size) for name, size in re.findall(r"CPU\s+(\w+) buffer size = +([\d.]+) MiB", caplog.text)
     }
-    estimate = needs(tiny_gguf, Format.GGUF, Load(slots=slots, cells=cells))
+    assert Load(slots=slots).tokens(CONTEXT) == cells
+    estimate = needs(tiny_gguf, Format.GGUF, Load(slots=slots))
     assert estimate.cache / MIB == pytest.approx(allocated["KV"], abs=0.01)
     assert estimate.compute / MIB > allocated["compute"] + allocated["output"]
     assert estimate.weights == sum(array.nbytes for array in tensors(tiny_gguf))
