@@ -99,7 +99,10 @@ def require(needed: int, available: int | None = None, *, advice: str = "") -> N
 
 def gib(count: int) -> str:
     """Bytes as people read them."""
-    return f"{count / GIB:.1f} GiB" if count >= GIB else f"{count / 2**20:.0f} MiB"
+    for unit, size, digits in (("GiB", GIB, 1), ("MiB", 2**20, 0)):
+        if count >= size:
+            return f"{count / size:.{digits}f} {unit}"
+    return f"{count / 1024:.0f} KiB"
 
 
 def _compute_bytes(shape: ModelShape, load: Load) -> int:
