@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ logger = logging.getLogger(__name__)
 # GGML_LOG_LEVEL_ERROR of ggml.h. Its warnings are detail too: one cache for all sequences always looks too long to it.
 _LEVELS = {4: logging.ERROR}
 
-SPIN_COUNT = "3000"
+SPIN_COUNT = b"3000"
 """How often a computing thread that waits for the others looks before it sleeps, about ten microseconds. OpenMP's own
 choice is to look without end; as soon as anything else wants a core, the thread that everybody waits for then has none,
 and steps take ten times as long. Sleeping at once (OMP_WAIT_POLICY=passive) doubles the time of a step of one token."""
@@ -49,7 +48,7 @@ def errors_kept() -> Iterator[list[str]]:
 @lru_cache(maxsize=1)
 def library() -> Any:
     """llama_cpp, initialised once a process."""
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)  # OpenMP reads it when it is loaded
+    ctypes.CDLL(None).setenv(b"GOMP_SPINCOUNT", SPIN_COUNT, False)  # OpenMP reads it when it is loaded
     import llama_cpp
 
     llama_cpp.llama_log_set(_LOG_CALLBACK, ctypes.c_void_p(0))
