@@ -6,7 +6,8 @@ place, in buffers with room to spare, so that a step copies one position and not
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +25,9 @@ class Layer:
 
     def part(self, start: int, stop: int) -> Layer:
         return Layer(self.keys[:, start:stop], self.values[:, start:stop])
+
+    def joined(self, other: Layer) -> Layer:
+        return Layer(torch.cat([self.keys, other.keys], 1), torch.cat([self.values, other.values], 1))
 
     def copied(self, start: int, stop: int) -> Layer:
         return Layer(self.keys[:, start:stop].clone(), self.values[:, start:stop].clone())
@@ -100,6 +104,16 @@ class SequenceMemory:
         parts = [span.block.layers[layer].part(0, span.length) for span in self.spans]
         return [*parts, self._tail[layer].part(0, self.written)] if self.written else parts
 
+    def thaw(self, holders: Mapping[Block, int]) -> None:
+        """Take spans that nobody else holds any more into the tail: every part costs a look at each step."""
+        while self.spans and holders[self.spans[-1].block] == 1:
+            span = self.spans.pop()
+            parts = [layer.part(0, span.length) for layer in span.block.layers]
+            if self.written:
+                parts = [part.joined(self._tail[layer].part(0, self.written)) for layer, part in enumerate(parts)]
+            self._tail = dict(enumerate(parts))
+            self.written += span.length
+
     def _freeze(self, positions: int) -> None:
         """Turn the first `positions` of the tail into a block."""
         layers = [self._tail[layer] for layer in sorted(self._tail)]
@@ -141,6 +155,12 @@ class KvMemory:
         spans = self._sequences[source].share(length)
         self._sequences[target] = SequenceMemory()
         self._sequences[target].spans = spans
+
+    def settle(self, sequences: Iterable[int]) -> None:
+        """Before a step of `sequences`: let each have as few parts as it can."""
+        holders = Counter(span.block for sequence in self for span in sequence.spans)
+        for sequence in sequences:
+            self._sequences[sequence].thaw(holders)
 
     def drop(self, sequence: int) -> None:
         self._sequences[sequence] = SequenceMemory()

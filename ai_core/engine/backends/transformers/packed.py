@@ -36,6 +36,8 @@ class PackedForward:
 
     def run(self, inputs: Sequence[Input]) -> list[np.ndarray]:
         """For each input its logits (outputs, vocabulary), float32. Memory is as before where it raises."""
+        with torch.inference_mode():
+            self.memory.settle(each.sequence for each in inputs)
         order = sorted(range(len(inputs)), key=lambda place: self.memory[inputs[place].sequence].beginning)
         rows = self._rows([inputs[place] for place in order])
         packed = PackedBatch(rows)

@@ -18,6 +18,7 @@ operations = st.lists(
         st.tuples(st.just("cut"), sequence, st.floats(0, 1)),
         st.tuples(st.just("copy"), sequence, sequence, st.floats(0, 1)),
         st.tuples(st.just("drop"), sequence),
+        st.tuples(st.just("settle"), sequence),
     ),
     max_size=25,
 )
@@ -59,6 +60,8 @@ def test_each_sequence_holds_what_was_written_and_shared(steps: list[tuple[objec
             case "copy", [int(target), float(part)] if not expected[target]:
                 memory.copy(number, target, int(part * len(held)))
                 expected[target] = held[: int(part * len(held))]
+            case "settle", []:
+                memory.settle([number])
             case "drop", []:
                 memory.drop(number)
                 expected[number] = []
@@ -85,3 +88,22 @@ def test_a_step_does_not_copy_the_past() -> None:
     for value in range(60):
         write(memory, [value])
     assert memory.layers(0)[0].keys.data_ptr() == before
+
+
+def test_a_conversation_of_many_turns_stays_in_two_parts() -> None:
+    slot, system, holders = 0, 1, (2, 3)
+    memory = KvMemory(4)
+    write(memory[slot], list(range(1, 50)))
+    memory.copy(slot, system, 49)
+    for turn in range(6):
+        write(memory[slot], [100 * turn + place for place in range(50, 80)])
+        kept, previous = holders[turn % 2], holders[1 - turn % 2]
+        memory.copy(slot, kept, memory[slot].length)
+        memory.drop(previous)
+        memory.drop(slot)
+        memory.copy(kept, slot, memory[kept].length)
+        memory.drop(kept)
+        memory.settle([slot])
+    assert len(memory[slot].layers(0)) == 2
+    assert memory.cells == 49 + 6 * 30
+    assert memory[system].layers(0)[0].keys.data_ptr() == memory[slot].layers(0)[0].keys.data_ptr()
