@@ -57,8 +57,8 @@ class BeamSearch:
             early_stopping=asked.early_stopping,
             do_sample=not asked.greedy,
             max_new_tokens=self._room,
-            eos_token_id=ends,
-            pad_token_id=ends[0] if asked.pad_token_id is None else asked.pad_token_id,
+            eos_token_id=ends or None,
+            pad_token_id=next(iter(ends), 0) if asked.pad_token_id is None else asked.pad_token_id,
             suppress_tokens=[token for token in self._ends if token not in ends] or None,
             **drawing,
         )
