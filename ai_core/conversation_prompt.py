@@ -26,8 +26,9 @@ class QuestionTooLong(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class ConversationPrompt:
-    """Tokens for the engine. The first `shared_prefix` of them are the same for everybody. `messages` are the (role,
-    content) pairs that they come from, for remote servers, which apply a chat template themselves."""
+    """Tokens for the engine. The first `shared_prefix` of them are nobody's: the system prompt and, where no earlier
+    turn comes between, the articles, the same for all who ask about them. `messages` are the (role, content) pairs that
+    they come from, for remote servers, which apply a chat template themselves."""
 
     tokens: list[int]
     messages: tuple[tuple[str, str], ...]
@@ -66,7 +67,8 @@ class ConversationPrompt:
         room = limit - len(_tokens(model, _messages(system, (), content))[0])
         kept = _latest(turns, room, lambda turn: count(turn.content), _marks_of_a_pair(model, system))
         messages = _messages(system, kept, content)
-        tokens, shared_prefix = _tokens(model, messages)
+        public = content.removesuffix(question) if articles and not kept else ""
+        tokens, shared_prefix = _tokens(model, messages, public)
         return cls(
             tokens=tokens,
             messages=tuple((message.role, message.content) for message in messages),
@@ -85,14 +87,25 @@ def _messages(system: str, turns: Sequence[Message], content: str) -> list[Messa
     return [Message("system", system), *turns, Message("user", content)]
 
 
-def _tokens(model: LanguageModel, messages: Sequence[Message]) -> tuple[list[int], int]:
+def _tokens(model: LanguageModel, messages: Sequence[Message], public: str = "") -> tuple[list[int], int]:
+    """With the number of tokens that are nobody's: what comes before the first turn of a person, and `public`, with
+    which that turn begins, up to the tokens that it might share with what the person wrote."""
     info = model.info
     bos, eos = info.bos_token, info.eos_token
     template = info.chat_template or fallback_template(info.architecture, bos=bos, eos=eos)
     segments: list[Segment] = render(messages, template, bos=bos, eos=eos)
     pieces = [model.tokenize(segment.text, special=segment.trusted) for segment in segments]
     shared = len(pieces[0]) if segments[0].trusted else 0
+    if shared and public and segments[1].text.startswith(public):
+        shared += _common(model.tokenize(public, special=False), pieces[1])
     return [token for piece in pieces for token in piece], shared
+
+
+def _common(ours: Sequence[int], theirs: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    return next(
+        (place for place, (a, b) in enumerate(zip(ours, theirs, strict=False)) if a != b), min(len(ours), len(theirs))
+    )
 
 
 def _alternating(history: Sequence[Message]) -> list[Message]:

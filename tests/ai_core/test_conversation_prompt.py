@@ -48,6 +48,31 @@ def test_the_shared_prefix_is_the_system_turn() -> None:
     assert "Quoi" not in text[: prompt.shared_prefix]
 
 
+def test_articles_are_shared_too_but_never_what_a_person_wrote() -> None:
+    found = [hit("L1234-1", "Un article.")]
+    prompt, text = build(4000, hits=found)
+    assert text[: prompt.shared_prefix].endswith("Un article.\n\nQuestion : ")
+    prompt, text = build(4000, hits=found, history=turns(2))
+    assert text[: prompt.shared_prefix].endswith("<|im_start|>user\n")
+    assert "tour 0" not in text[: prompt.shared_prefix]
+
+
+def test_a_token_across_the_border_to_the_question_is_not_shared() -> None:
+    class Pairs(ScriptedBackend):
+        """Two characters a token."""
+
+        def tokenize(self, text: str, *, special: bool) -> list[int]:
+            return [hash(text[place : place + 2]) % 1000 for place in range(0, len(text), 2)]
+
+    def tokens(question: str) -> ConversationPrompt:
+        model, hits = Pairs(context_length=4000), [hit("L1234-1", "Un article.")]
+        return ConversationPrompt.build(model, system="S", question=question, history=[], hits=hits, max_tokens=9)
+
+    ours, theirs = tokens("Quoi ?"), tokens("Non ?")
+    shared = min(ours.shared_prefix, theirs.shared_prefix)
+    assert ours.tokens[:shared] == theirs.tokens[:shared]
+
+
 def test_articles_that_do_not_fit_are_left_out_of_prompt_and_sources() -> None:
     prompt, text = build(590, hits=[hit("L1234-1", "Un. " * 60), hit("L1234-2", "deux " * 100)])
     assert [used.article.number for used in prompt.hits] == ["L1234-1"]
