@@ -135,9 +135,9 @@ def test_bfloat16_is_not_computed_with_where_the_processor_cannot(monkeypatch: p
 
     monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: False)
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
-    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert default_dtype(transformers.LlamaConfig(dtype="bfloat16")) == torch.float32
     assert default_dtype(transformers.LlamaConfig(dtype="float16")) == torch.float32
+    assert default_dtype(transformers.LlamaConfig(dtype="float16"), "cuda") == torch.float16
 
 
 def test_what_a_file_suggests_does_not_mix_with_what_a_request_asks_for(load: Load, tmp_path: Path) -> None:
