@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 from ai_core.engine.backends.base import Backend, Chosen, OutOfCells
 from ai_core.engine.errors import EngineBusy, EngineStopped, InvalidRequest, PromptTooLong
+from ai_core.engine.pacing import PrefillPace
 from ai_core.engine.request import FinishReason, GenerationRequest, Priority, TokenLogprob
 from ai_core.engine.scheduler import Copy, Drop, Plan, Scheduler, rank
 from ai_core.engine.sequence import SequenceState
@@ -34,6 +35,7 @@ class Engine:
         self._backend = backend
         self._limits = backend.limits
         self._scheduler = Scheduler(backend.limits, costs=backend.costs)
+        self._pace = PrefillPace(backend.costs)
         self._max_waiting = max_waiting
         self._clock = clock
         self._meter = Meter()
@@ -126,10 +128,13 @@ class Engine:
         """Compute one batch; whether there was anything to compute."""
         self._take_in()
         self._end_cancelled_and_late()
+        self._scheduler.prefill_tokens = self._pace.tokens
         plan = self._scheduler.schedule()
         self._prepare_memory(plan)
+        began = self._clock()
         self._post_process(plan, self._compute(plan))
         self._last_progress = self._clock()
+        self._pace.took(self._last_progress - began, *plan.load)
         return bool(plan.batch)
 
     def _loop(self) -> None:

@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ai_core.engine.backends.base import Chunk, Limits
+from ai_core.engine.pacing import MOST_TOKENS
 from ai_core.engine.prefix_cache import Match, PrefixCache
 from ai_core.engine.request import Priority
 from ai_core.engine.sequence import SequenceState, State
@@ -24,8 +25,8 @@ PRIORITY_SECONDS = {Priority.INTERACTIVE: 0.0, Priority.MAIL: 15.0, Priority.BAT
 TURN_SECONDS = 2.0
 """Head start over a request whose owner has one more request running."""
 
-PREFILL_TOKENS = 128
-"""Prompt tokens in a batch that also carries running answers: bounds how long these stand still."""
+ROWS = 4
+"""Libraries compute multiples of so many rows best."""
 
 IDLE_ARTICLE_CELLS = 4096
 """Most cells of public prefixes that nobody uses now: each attention row looks at them, in vain."""
@@ -59,12 +60,20 @@ class Plan:
     memory: list[Copy | Drop] = field(default_factory=list)
     started: list[SequenceState] = field(default_factory=list)
     batch: list[tuple[SequenceState, Chunk]] = field(default_factory=list)
+    answers: int = 0
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """Running answers in the batch, and tokens of prompts."""
+        return self.answers, sum(len(chunk.tokens) for _, chunk in self.batch[self.answers :])
 
 
 class Scheduler:
-    def __init__(self, limits: Limits, *, prefill_tokens: int = PREFILL_TOKENS, costs: StepCosts | None = None) -> None:
+    """`prefill_tokens` of prompts at most go into a batch that also carries running answers; may be changed."""
+
+    def __init__(self, limits: Limits, *, prefill_tokens: int = MOST_TOKENS, costs: StepCosts | None = None) -> None:
+        self.prefill_tokens = prefill_tokens
         self._limits = limits
-        self._prefill_tokens = prefill_tokens
         self._costs = costs
         self._free_slots = list(range(limits.slots))
         self._admitting = True
@@ -210,9 +219,11 @@ class Scheduler:
         reading = [sequence for sequence in running if sequence.remaining > 1]
         for sequence, draft in zip(decoding, self._drafts(decoding, bool(reading)), strict=True):
             plan.batch.append((sequence, _next_chunk(sequence, 1, draft)))
+        plan.answers = len(decoding)
         room = self._limits.batch_tokens - len(decoding)
         if decoding:
-            room = min(room, self._prefill_tokens)
+            room = min(room, self.prefill_tokens)
+            room -= (len(decoding) + room) % ROWS if room > ROWS else 0
         for sequence in reading:
             if room <= 0:
                 return

@@ -1,0 +1,40 @@
+"""How much of a prompt is read in a step beside running answers: as much as they hardly notice."""
+
+from __future__ import annotations
+
+from ai_core.engine.speculation import StepCosts
+
+MOST_TOKENS = 128
+"""Prompt tokens in a step that also carries running answers."""
+LEAST_TOKENS = 8
+SLOWER = 2.5
+"""A step with prompt tokens may take so many times as long as one without."""
+UNNOTICED_SECONDS = 0.1
+"""Or this, where that is longer: a reader does not see the difference."""
+WEIGHT_OF_NEWEST = 0.2
+
+
+class PrefillPace:
+    """Follows the steps: their time depends on the machine, on what else it does, and on how long the prompt is by now.
+    `tokens` is for the next step."""
+
+    def __init__(self, costs: StepCosts | None = None) -> None:
+        self.tokens = MOST_TOKENS
+        self._costs = costs
+        self._alone: float | None = None
+
+    def took(self, seconds: float, answers: int, prompt_tokens: int) -> None:
+        """A step of `answers` running answers and `prompt_tokens` took `seconds`."""
+        if not answers:
+            return
+        if not prompt_tokens:
+            alone = seconds if self._alone is None else self._alone
+            self._alone = alone + WEIGHT_OF_NEWEST * (seconds - alone)
+            return
+        allowed = max(UNNOTICED_SECONDS, SLOWER * self._without_prompt(answers))
+        change = min(1.5, allowed / max(seconds, 1e-6))
+        self.tokens = round(min(MOST_TOKENS, max(LEAST_TOKENS, min(self.tokens, 1.5 * prompt_tokens) * change)))
+
+    def _without_prompt(self, answers: int) -> float:
+        """Seconds of a step without prompt tokens: lately, or as measured when the model was loaded."""
+        return max(self._alone or 0.0, self._costs.of(answers) if self._costs else 0.0)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+
+from ai_core.engine.pacing import LEAST_TOKENS, MOST_TOKENS, SLOWER, PrefillPace
+from ai_core.engine.speculation import StepCosts
+
+
+def steady(pace: PrefillPace, *, answers: int, seconds_per_token: float, alone: float) -> float:
+    """Seconds of a step with prompt tokens, once the pace has settled."""
+    for _ in range(30):
+        seconds = alone + pace.tokens * seconds_per_token
+        pace.took(seconds, answers, pace.tokens)
+    return seconds
+
+
+def test_prompts_slow_running_answers_by_a_bounded_factor() -> None:
+    pace = PrefillPace()
+    pace.took(0.07, 8, 0)
+    seconds = steady(pace, answers=8, seconds_per_token=0.005, alone=0.07)
+    assert seconds == pytest.approx(0.07 * SLOWER, rel=0.05)
+
+
+def test_a_prompt_that_grows_dearer_is_read_in_smaller_chunks_and_later_ones_in_larger_again() -> None:
+    pace = PrefillPace(StepCosts((1, 64), (0.02, 0.3)))
+    steady(pace, answers=8, seconds_per_token=0.02, alone=0.05)
+    few = pace.tokens
+    steady(pace, answers=8, seconds_per_token=0.002, alone=0.05)
+    assert LEAST_TOKENS <= few < pace.tokens
+
+
+def test_a_fast_model_reads_as_much_as_allowed() -> None:
+    pace = PrefillPace()
+    pace.took(0.001, 8, 0)
+    steady(pace, answers=8, seconds_per_token=0.0001, alone=0.001)
+    assert pace.tokens == MOST_TOKENS
+
+
+def test_a_very_slow_step_still_reads_something() -> None:
+    pace = PrefillPace()
+    pace.took(0.1, 1, 0)
+    steady(pace, answers=1, seconds_per_token=5.0, alone=0.1)
+    assert pace.tokens == LEAST_TOKENS
+
+
+def test_prompts_without_answers_beside_them_teach_nothing() -> None:
+    pace = PrefillPace()
+    pace.took(60.0, 0, 512)
+    assert pace.tokens == MOST_TOKENS
+
+
+def test_the_end_of_a_prompt_that_was_small_does_not_open_the_way_for_a_large_one() -> None:
+    pace = PrefillPace()
+    pace.took(0.1, 4, 0)
+    steady(pace, answers=4, seconds_per_token=0.05, alone=0.1)
+    pace.took(0.1, 4, 2)
+    assert pace.tokens == LEAST_TOKENS
