@@ -2,118 +2,83 @@
 
 Our HTTP server, llama-cpp-python's `Llama` behind a lock and, where they are given, llama.cpp's llama-server and
 llama-cpp-python's example server get the same prompts (token for token) from the same clients in one run, one server
-after the other, each on a fresh process, cold and warm. Answers are greedy. See measures for how figures are made.
+after the other, each workload on a fresh process, cold and warm. Answers are greedy and nobody is told to write on after
+the end of an answer. How figures are made is in measures, what is asked in workloads.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
+from ai_core.knowledge.errors import KnowledgeError
 from tests.benchmarks.engine import report
+from tests.benchmarks.engine.comparison import SERVERS, Comparison
+from tests.benchmarks.engine.grounded_questions import GroundedQuestions
 from tests.benchmarks.engine.machine import describe
 from tests.benchmarks.engine.prompt_reader import PromptReader
-from tests.benchmarks.engine.rounds import measure
-from tests.benchmarks.engine.servers import (
-    ExampleServer,
-    LlamaServer,
-    LockedLlama,
-    Measured,
-    Ours,
-    Place,
-    ServerFailed,
-)
-from tests.benchmarks.engine.workloads import Workload, shared_prefix
-
-WORKLOADS: dict[str, Callable[[PromptReader, int], Workload]] = {"shared_prefix": shared_prefix}
-SERVERS = ("ours", "llama_server", "locked_llama", "example_server")
+from tests.benchmarks.engine.workloads import WORKLOADS, Material, Workload
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """0 when every server answered every request."""
     options = _options(arguments)
     about = describe(options.model)
-    print(f"{about['cpu']}, {about['cores']} cores, load {about['load_before']}; {options.model.name}")
-    reader = PromptReader(options.model)
-    workloads = [WORKLOADS[name](reader, options.clients) for name in options.workloads]
-    results: report.Results = {}
-    failures = 0
+    print(f"{about['cpu']}, {about['cores']} cores, load {about['load_before']}; {options.model.name}; greedy")
+    try:
+        workloads = _workloads(options, about)
+    except (KnowledgeError, ValueError) as error:
+        print(f"bench-engine: {error}", file=sys.stderr)
+        return 2
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        comparison = Comparison(options, about, pool)
         for workload in workloads:
-            print(f"\n{workload.name}: {workload.clients} clients\n{report.HEADER}", flush=True)
-            for name in options.servers:
-                with tempfile.TemporaryDirectory(prefix="engine-benchmark-") as folder:
-                    place = Place(options.model, workload, Path(folder), tuple(_arguments_of(name, options)))
-                    try:
-                        server = _server(name, place, options)
-                        if server is None:
-                            continue
-                        measured = measure(server, place, pool)
-                    except ServerFailed as error:
-                        print(f"{name}: {error}", file=sys.stderr)
-                        failures += 1
-                        continue
-                results.setdefault(workload.name, {})[name] = measured
-                for part, figures in measured.items():
-                    print(report.row(name, part, figures), flush=True)
-                _keep(results, about, options)
-            for rival, compared in report.ratios(results).get(workload.name, {}).items():
-                print(f"ours / {rival}: " + ", ".join(f"{part} {ratio:.2f}" for part, ratio in compared.items()))
-    return 1 if failures else 0
-
-
-def _server(name: str, place: Place, options: argparse.Namespace) -> Measured | None:
-    """None for a rival whose program was not given."""
-    if name == "ours":
-        return Ours(place)
-    if name == "locked_llama":
-        return LockedLlama(place)
-    if name == "llama_server":
-        return LlamaServer(place, options.llama_server) if options.llama_server else None
-    return ExampleServer(place, options.example_server, options.example_python) if options.example_server else None
-
-
-def _arguments_of(name: str, options: argparse.Namespace) -> list[str]:
-    given: dict[str, str] = {
-        "ours": options.our_settings,
-        "llama_server": options.llama_server_arguments,
-        "example_server": options.example_settings,
-    }
-    return given.get(name, "").split()
-
-
-def _keep(results: report.Results, about: dict[str, object], options: argparse.Namespace) -> None:
-    if options.json:
-        options.json.write_text(json.dumps(report.as_json(results, about), indent=1), encoding="utf-8")
+            comparison.run(workload)
     if options.plot:
-        report.plot(results, options.plot)
+        report.plot(comparison.results, options.plot)
+    return 1 if comparison.failures else 0
+
+
+def _workloads(options: argparse.Namespace, about: dict[str, object]) -> list[Workload]:
+    reader = PromptReader(options.model)
+    try:
+
+        def grounded(number: int) -> Sequence[str]:
+            questions = GroundedQuestions(options.legi, reader.count)
+            about["articles"] = questions.source
+            print(f"articles: {questions.source}")
+            return questions.take(number)
+
+        material = Material(reader, options.clients, grounded)
+        return [WORKLOADS[name](material) for name in options.workloads]
+    finally:
+        reader.close()
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.engine", description="measure the engine")
-    parser.add_argument("--model", type=Path, required=True, help="GGUF; see tests.benchmarks.random_model")
-    parser.add_argument("--llama-server", type=Path, metavar="PATH", help="llama.cpp's server")
-    parser.add_argument(
-        "--example-server", type=Path, metavar="PATH", help="llama-cpp-python's examples/server/server.py"
-    )
-    parser.add_argument("--example-python", type=Path, default=Path(sys.executable), help="with what that script needs")
-    parser.add_argument("--clients", type=int, default=32, help="of shared_prefix; others have a share of it")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write the figures there too")
-    parser.add_argument("--plot", type=Path, metavar="OUT.png", help="draw them")
-    parser.add_argument("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), help=",".join(WORKLOADS))
-    parser.add_argument("--servers", type=_names(SERVERS), default=list(SERVERS), help=",".join(SERVERS))
-    parser.add_argument("--our-settings", default="", metavar="'NAME=VALUE ...'", help="environment of our server")
-    parser.add_argument("--llama-server-arguments", default="", metavar="'-kvu ...'", help="more of its options")
-    parser.add_argument(
-        "--example-settings", default="", metavar="'name=JSON ...'", help="more of its model's settings"
-    )
+    add = parser.add_argument
+    add("--model", type=Path, required=True, help="GGUF; see tests.benchmarks.random_model")
+    add("--llama-server", type=Path, metavar="PATH", help="llama.cpp's server; a llama-bench beside it is used too")
+    add("--example-server", type=Path, metavar="PATH", help="llama-cpp-python's examples/server/server.py")
+    add("--example-python", type=Path, metavar="PATH", default=Path(sys.executable), help="that has what it imports")
+    add("--clients", type=int, default=32, help="of shared_prefix; others have a share (default: %(default)s)")
+    add("--legi", type=Path, metavar="FILE", help="legi-data package or JSON; default: the newest from the registry")
+    add("--json", type=Path, metavar="OUT", help="write the figures there too")
+    add("--plot", type=Path, metavar="OUT.png", help="draw them")
+    add("--workloads", type=_names(WORKLOADS), default=list(WORKLOADS), help=f"default: {','.join(WORKLOADS)}")
+    add("--servers", type=_names(SERVERS), default=list(SERVERS), help=f"default: {','.join(SERVERS)}")
+    add("--our-settings", default="", metavar="'NAME=VALUE ...'", help="more environment for our server")
+    add("--llama-server-arguments", default="", metavar="'-kvu ...'", help="more options for llama-server")
+    add("--example-settings", default="", metavar="'n_batch=128 ...'", help="other settings of the example's model")
     options = parser.parse_args(arguments)
-    for path in (options.model, options.llama_server, options.example_server):
+    if options.clients < 1:
+        parser.error("--clients: at least 1")
+    for path in (options.model, options.llama_server, options.example_server, options.legi):
         if path is not None and not path.is_file():
             parser.error(f"{path}: no such file")
     return options

@@ -9,7 +9,7 @@ that were right, tokens of one character); its wait is counted once and not divi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -36,6 +36,8 @@ class Figures:
     first_error: str | None = None
     decode_tokens_per_s: float = 0.0
     """Median over the answers, from the first token to the last one."""
+    more: dict[str, float] = field(default_factory=dict)
+    """What only one workload has."""
 
     def as_json(self) -> dict[str, float | int | str | None]:
         return asdict(self)

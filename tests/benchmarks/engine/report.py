@@ -25,7 +25,10 @@ def row(server: str, part: str, figures: Figures) -> str:
         f" {figures.ttft_p95_s:7.2f} {figures.itl_p95_s:7.3f} {figures.prefill_tokens:8d} {figures.reused_tokens:8d}"
         f" {figures.rss_bytes / 2**20:6.0f} {figures.output_tokens:7d} {figures.wall_s:6.1f} {figures.errors:6d}"
     )
-    return text if figures.first_error is None else f"{text}\n    first error: {figures.first_error}"
+    lines = [text, *(f"    {name}: {value:.3f}" for name, value in figures.more.items())]
+    if figures.first_error is not None:
+        lines.append(f"    first error: {figures.first_error}")
+    return "\n".join(lines)
 
 
 def ratios(results: Results) -> dict[str, dict[str, dict[str, float]]]:

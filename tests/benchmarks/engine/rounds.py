@@ -6,14 +6,15 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 from types import TracebackType
 
 import psutil
 
 from tests.benchmarks.engine.load import Answer, Target, run_clients
-from tests.benchmarks.engine.measures import Figures, figures
-from tests.benchmarks.engine.servers import SETTLE, Measured, Place
-from tests.benchmarks.engine.workloads import Client, Round
+from tests.benchmarks.engine.measures import Figures, figures, gaps, percentile
+from tests.benchmarks.engine.servers import SETTLE, Measured
+from tests.benchmarks.engine.workloads import Client, Round, Workload
 
 
 class MemoryPeak:
@@ -53,12 +54,11 @@ class MemoryPeak:
         return total
 
 
-def measure(server: Measured, place: Place, pool: ProcessPoolExecutor) -> dict[str, Figures]:
-    """Figures by round. Raises ServerFailed."""
-    workload = place.workload
+def measure(server: Measured, workload: Workload, model: Path, pool: ProcessPoolExecutor) -> dict[str, Figures]:
+    """Figures by round; `pool` is where the clients run. Raises ServerFailed."""
     server.start()
     try:
-        target = Target(server.port, server.dialect, place.model, workload.system)
+        target = Target(server.port, server.dialect, model, workload.system)
         return {
             "cold": _round(server, target, workload.cold, pool),
             "warm": _round(server, target, workload.warm, pool),
@@ -72,7 +72,14 @@ def _round(server: Measured, target: Target, part: Round, pool: ProcessPoolExecu
     with MemoryPeak(server.pid) as memory:
         answers = _ask(target, part.clients, pool)
     time.sleep(SETTLE)
-    return figures(answers, before, server.counters(), memory.bytes)
+    measured = figures(answers, before, server.counters(), memory.bytes)
+    if part.alone:
+        undisturbed = percentile(gaps(_ask(target, part.alone, pool)), 95)
+        disturbed = percentile(gaps(answers[: len(part.alone)]), 95)
+        measured.more.update(
+            running_itl_p95_s=disturbed, alone_itl_p95_s=undisturbed, itl_ratio=disturbed / max(undisturbed, 1e-9)
+        )
+    return measured
 
 
 def _ask(target: Target, clients: Sequence[Client], pool: ProcessPoolExecutor) -> list[Answer]:
