@@ -21,9 +21,9 @@ def sampler(*, prompt: list[int] | None = None, **sampling: Any) -> LogitsSample
     return LogitsSampler(SamplingParameters(**sampling), prompt or [1, 2, 3], END)
 
 
-def drawn(count: int, logits: npt.NDArray[np.float32] = LOGITS, **sampling: Any) -> list[int]:
+def drawn(count: int, **sampling: Any) -> list[int]:
     """First tokens of `count` requests."""
-    return [sampler(seed=seed, **sampling).sample(logits)[0].token for seed in range(count)]
+    return [sampler(seed=seed, **sampling).sample(LOGITS)[0].token for seed in range(count)]
 
 
 def shares_of_llama_cpp(links: list[Any], prompt: list[int]) -> dict[int, float]:
@@ -35,10 +35,12 @@ def shares_of_llama_cpp(links: list[Any], prompt: list[int]) -> dict[int, float]
         llama_cpp.llama_sampler_chain_add(chain, link)
     for token in prompt:
         llama_cpp.llama_sampler_accept(chain, token)
-    data = (llama_cpp.llama_token_data * SIZE)(*((token, float(LOGITS[token]), 0.0) for token in range(SIZE)))
+    data: Any = (llama_cpp.llama_token_data * SIZE)()
+    for token in range(SIZE):
+        data[token].id, data[token].logit = token, float(LOGITS[token])
     candidates = llama_cpp.llama_token_data_array(data, SIZE, -1, False)
     llama_cpp.llama_sampler_apply(chain, ctypes.byref(candidates))
-    left = {candidates.data[place].id: float(candidates.data[place].p) for place in range(candidates.size)}
+    left = {int(candidates.data[place].id): float(candidates.data[place].p) for place in range(candidates.size)}
     llama_cpp.llama_sampler_free(chain)
     return left
 
