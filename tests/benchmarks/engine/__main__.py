@@ -2,7 +2,7 @@
 
 Our HTTP server, llama-cpp-python's `Llama` behind a lock and, where they are given, llama.cpp's llama-server and
 llama-cpp-python's example server get the same prompts (token for token) from the same clients in one run, one server
-after the other, each workload on a fresh process, cold and warm. Answers are greedy and nobody is told to write on after
+after the other, each workload on a fresh process, cold and warm. Answers are greedy; nobody is told to write on after
 the end of an answer. How figures are made is in measures, what is asked in workloads.
 """
 
