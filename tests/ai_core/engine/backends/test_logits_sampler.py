@@ -81,7 +81,7 @@ def test_a_seed_gives_the_same_tokens_again() -> None:
     first, second = sampler(seed=11, temperature=2.0), sampler(seed=11, temperature=2.0)
     tokens = [[each.sample(LOGITS)[0].token for _ in range(20)] for each in (first, second)]
     assert tokens[0] == tokens[1]
-    assert len(set(tokens[0])) > 3
+    assert len(set(tokens[0])) > 2
 
 
 def test_penalties_count_what_was_chosen_before() -> None:
