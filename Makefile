@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 QUESTIONS ?= ../shared/data/retrieval_dev.json
 PYTEST_ARGS ?=
+DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
-.PHONY: help run install install-formats test check format bench-search lock system-packages clean
+.PHONY: help run install install-formats test check format bench bench-search lock system-packages clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +35,12 @@ check: $(VENV)/.installed-dev ## Lint and type-check
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench: $(VENV)/.installed-dev ## Measure the engine beside others (MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH), then retrieval
+	@mkdir -p build
+	$(BIN)/python -m tests.benchmarks.engine --model $(or $(MODEL),$(DEMO_MODEL)) $(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER)) \
+		$(if $(EXAMPLE_SERVER),--example-server $(EXAMPLE_SERVER)) $(BENCH_ARGS) --json build/engine.json --plot build/engine.png
+	$(MAKE) bench-search
 
 bench-search: $(VENV)/.installed-dev ## Measure retrieval (QUESTIONS=FILE)
 	$(BIN)/python -m tests.benchmarks.search --questions $(QUESTIONS)
