@@ -23,7 +23,7 @@ from tests.benchmarks.engine.servers import (
     Place,
     ServerFailed,
 )
-from tests.benchmarks.engine.workloads import Workload
+from tests.benchmarks.engine.workloads import SINGLE_ANSWER, Workload
 
 SERVERS = ("ours", "llama_server", "locked_llama", "example_server")
 
@@ -42,12 +42,12 @@ class Comparison:
         print(f"\n{workload.name}: {workload.clients} clients\n{report.HEADER}", flush=True)
         servers = self.results.setdefault(workload.name, {})
         for name in self._options.servers:
-            bench = self._bench() if (workload.name, name) == ("single", "ours") else None
+            bench = self._bench(workload) if (workload.name, name) == ("single", "ours") else None
             measured = self._measure(name, workload)
             if measured is None:
                 continue
             if bench is not None:
-                self._compare(measured, bench)
+                self._compare(workload, measured, bench)
             servers[name] = measured
             for part, figures in measured.items():
                 print(report.row(name, part, figures), flush=True)
@@ -88,18 +88,18 @@ class Comparison:
         }
         return tuple(given.get(name, "").split())
 
-    def _bench(self) -> float | None:
+    def _bench(self, workload: Workload) -> float | None:
         """Just before our own turn: a shared machine changes its speed by the minute."""
         if self._options.llama_server is None:
             return None
-        rate = generation_rate(self._options.llama_server, self._options.model)
+        rate = generation_rate(self._options.llama_server, self._options.model, workload.longest - SINGLE_ANSWER)
         if rate is not None:
             print(f"llama-bench generates {rate:.1f} tokens a second", flush=True)
         return rate
 
-    def _compare(self, measured: dict[str, Figures], bench: float) -> None:
+    def _compare(self, workload: Workload, measured: dict[str, Figures], bench: float) -> None:
         """Before and after ours, so that a drift of the machine counts half."""
-        again = self._bench()
+        again = self._bench(workload)
         rate = bench if again is None else (bench + again) / 2
         self._about["llama_bench_tokens_per_s"] = rate
         for figures in measured.values():

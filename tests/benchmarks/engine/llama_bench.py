@@ -10,13 +10,14 @@ from pathlib import Path
 NEW_TOKENS, REPETITIONS = 128, 3
 
 
-def generation_rate(llama_server: Path, model: Path) -> float | None:
-    """Tokens a second of one sequence, as many threads as cores; None where no llama-bench lies beside llama-server."""
+def generation_rate(llama_server: Path, model: Path, depth: int) -> float | None:
+    """Tokens a second of one sequence after a prompt of `depth` tokens, as many threads as cores; None where no
+    llama-bench lies beside llama-server."""
     binary = llama_server.resolve().parent / "llama-bench"
     if not binary.is_file():
         return None
     threads = str(len(os.sched_getaffinity(0)))
-    sizes = ["-p", "0", "-n", str(NEW_TOKENS), "-r", str(REPETITIONS), "-t", threads]
+    sizes = ["-p", "0", "-n", str(NEW_TOKENS), "-d", str(depth), "-r", str(REPETITIONS), "-t", threads]
     done = subprocess.run(
         [str(binary), "-m", str(model), *sizes, "-o", "json"],
         env={**os.environ, "LD_LIBRARY_PATH": str(binary.parent)},
