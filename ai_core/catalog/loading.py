@@ -160,10 +160,22 @@ def _torch(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
     )
 
 
+def _onnx(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
+    from ai_core.engine.backends.onnx import OnnxBackend
+
+    return OnnxBackend(
+        path,
+        slots=options.slots,
+        context_length=entry.context_length or options.context_length,
+        threads=entry.threads or options.threads,
+    )
+
+
 _OPENERS: dict[Format, Callable[[ModelEntry, Path, LoadingOptions], Backend]] = {
     Format.GGUF: _gguf,
     Format.SAFETENSORS: _torch,
     Format.PYTORCH: _torch,
+    Format.ONNX: _onnx,
 }
 
 
