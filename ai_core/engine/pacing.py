@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from ai_core.engine.speculation import StepCosts
 
-MOST_TOKENS = 128
+MOST_TOKENS = 256
 """Prompt tokens in a step that also carries running answers."""
+FIRST_TOKENS = 64
 LEAST_TOKENS = 8
 SLOWER = 2.5
 """A step with prompt tokens may take so many times as long as one without."""
-UNNOTICED_SECONDS = 0.1
-"""Or this, where that is longer: a reader does not see the difference."""
+WAITED_SECONDS = 1.0
+"""Or, where that is longer, as long as all running answers together wait so much: libraries read small chunks slowly,
+and where few answers run, few people see them pause."""
 WEIGHT_OF_NEWEST = 0.2
 
 
@@ -19,7 +21,7 @@ class PrefillPace:
     `tokens` is for the next step."""
 
     def __init__(self, costs: StepCosts | None = None) -> None:
-        self.tokens = MOST_TOKENS
+        self.tokens = FIRST_TOKENS
         self._costs = costs
         self._alone: float | None = None
 
@@ -31,7 +33,7 @@ class PrefillPace:
             alone = seconds if self._alone is None else self._alone
             self._alone = alone + WEIGHT_OF_NEWEST * (seconds - alone)
             return
-        allowed = max(UNNOTICED_SECONDS, SLOWER * self._without_prompt(answers))
+        allowed = max(WAITED_SECONDS / answers, SLOWER * self._without_prompt(answers))
         change = min(1.5, allowed / max(seconds, 1e-6))
         self.tokens = round(min(MOST_TOKENS, max(LEAST_TOKENS, min(self.tokens, 1.5 * prompt_tokens) * change)))
 

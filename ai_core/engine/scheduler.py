@@ -13,7 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ai_core.engine.backends.base import Chunk, Limits
-from ai_core.engine.pacing import MOST_TOKENS
+from ai_core.engine.pacing import FIRST_TOKENS
 from ai_core.engine.prefix_cache import Match, PrefixCache
 from ai_core.engine.request import Priority
 from ai_core.engine.sequence import SequenceState, State
@@ -71,7 +71,7 @@ class Plan:
 class Scheduler:
     """`prefill_tokens` of prompts at most go into a batch that also carries running answers; may be changed."""
 
-    def __init__(self, limits: Limits, *, prefill_tokens: int = MOST_TOKENS, costs: StepCosts | None = None) -> None:
+    def __init__(self, limits: Limits, *, prefill_tokens: int = FIRST_TOKENS, costs: StepCosts | None = None) -> None:
         self.prefill_tokens = prefill_tokens
         self._limits = limits
         self._costs = costs

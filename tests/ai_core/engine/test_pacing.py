@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ai_core.engine.pacing import LEAST_TOKENS, MOST_TOKENS, SLOWER, PrefillPace
+from ai_core.engine.pacing import LEAST_TOKENS, MOST_TOKENS, SLOWER, WAITED_SECONDS, PrefillPace
 from ai_core.engine.speculation import StepCosts
 
 
@@ -19,6 +19,12 @@ def test_prompts_slow_running_answers_by_a_bounded_factor() -> None:
     pace.took(0.07, 8, 0)
     seconds = steady(pace, answers=8, seconds_per_token=0.005, alone=0.07)
     assert seconds == pytest.approx(0.07 * SLOWER, rel=0.05)
+
+
+def test_where_few_answers_run_a_prompt_is_read_in_larger_chunks() -> None:
+    pace = PrefillPace()
+    pace.took(0.04, 2, 0)
+    assert steady(pace, answers=2, seconds_per_token=0.005, alone=0.04) == pytest.approx(WAITED_SECONDS / 2, rel=0.05)
 
 
 def test_a_prompt_that_grows_dearer_is_read_in_smaller_chunks_and_later_ones_in_larger_again() -> None:
@@ -45,13 +51,14 @@ def test_a_very_slow_step_still_reads_something() -> None:
 
 def test_prompts_without_answers_beside_them_teach_nothing() -> None:
     pace = PrefillPace()
+    before = pace.tokens
     pace.took(60.0, 0, 512)
-    assert pace.tokens == MOST_TOKENS
+    assert pace.tokens == before
 
 
 def test_the_end_of_a_prompt_that_was_small_does_not_open_the_way_for_a_large_one() -> None:
     pace = PrefillPace()
     pace.took(0.1, 4, 0)
-    steady(pace, answers=4, seconds_per_token=0.05, alone=0.1)
+    steady(pace, answers=4, seconds_per_token=0.5, alone=0.1)
     pace.took(0.1, 4, 2)
     assert pace.tokens == LEAST_TOKENS
