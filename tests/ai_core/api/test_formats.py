@@ -12,6 +12,7 @@ import pytest
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.formats import Format
 from ai_core.engine.stats import EngineStats
+from tests.ai_core.engine.backends.onnx import tiny_export
 from tests.ai_core.engine.backends.transformers.tiny_hub_model import write_hub_model, write_lora, write_pytorch_model
 from tests.ai_core.engine.tiny_model import write_tiny_model
 from tests.fakes import Core, build_core
@@ -34,10 +35,18 @@ def pytorch(folder: Path) -> ModelEntry:
     return ModelEntry.from_path(write_pytorch_model(folder / "pickled", max_position_embeddings=CONTEXT))
 
 
+def onnx(folder: Path) -> ModelEntry:
+    (folder / "export").mkdir()
+    with pytest.MonkeyPatch.context() as longer:
+        longer.setattr(tiny_export, "CONTEXT", CONTEXT)
+        return ModelEntry.from_path(tiny_export.write_export(folder / "export"))
+
+
 MAKERS: dict[Format, Callable[[Path], ModelEntry]] = {
     Format.GGUF: gguf,
     Format.SAFETENSORS: safetensors,
     Format.PYTORCH: pytorch,
+    Format.ONNX: onnx,
 }
 
 
