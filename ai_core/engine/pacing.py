@@ -10,7 +10,7 @@ FIRST_TOKENS = 64
 LEAST_TOKENS = 8
 SLOWER = 2.5
 """A step with prompt tokens may take so many times as long as one without."""
-WAITED_SECONDS = 1.0
+WAITED_SECONDS = 1.4
 """Or, where that is longer, as long as all running answers together wait so much: libraries read small chunks slowly,
 and where few answers run, few people see them pause."""
 WEIGHT_OF_NEWEST = 0.2
@@ -33,9 +33,11 @@ class PrefillPace:
             alone = seconds if self._alone is None else self._alone
             self._alone = alone + WEIGHT_OF_NEWEST * (seconds - alone)
             return
+        if prompt_tokens < self.tokens / 2:
+            return  # the end of a prompt says little of larger chunks
         allowed = max(WAITED_SECONDS / answers, SLOWER * self._without_prompt(answers))
         change = min(1.5, allowed / max(seconds, 1e-6))
-        self.tokens = round(min(MOST_TOKENS, max(LEAST_TOKENS, min(self.tokens, 1.5 * prompt_tokens) * change)))
+        self.tokens = round(min(MOST_TOKENS, max(LEAST_TOKENS, prompt_tokens * change)))
 
     def _without_prompt(self, answers: int) -> float:
         """Seconds of a step without prompt tokens: lately, or as measured when the model was loaded."""
