@@ -14,6 +14,7 @@ from ai_core.catalog.formats import Format
 from ai_core.catalog.job import Job, JobStatus
 from ai_core.catalog.machine_memory import available_bytes
 from ai_core.catalog.preparation import prepare
+from ai_core.catalog.stored_weights import shape_of
 from ai_core.engine.backends.base import Backend
 from ai_core.engine.engine import Engine
 from ai_core.engine.serving import Serving
@@ -105,12 +106,16 @@ def load(entry: ModelEntry, options: LoadingOptions, *, available: int | None = 
         return _remote(entry, options)
     entry.check_files()
     assert entry.path is not None
-    path = entry.path
+    path, how = entry.path, _how(entry, options)
+    available = available_bytes() if available is None else available
     if entry.format is Format.GGUF:
-        path = fitting.gguf_file(path, _how(entry, options), available)
-    memory.require(_needs(replace(entry, path=path), options).total, available)
+        path = fitting.gguf_file(path, how, available)
+    needed = _needs(replace(entry, path=path), options).total
+    memory.require(needed, available)
+    if entry.format is Format.GGUF:
+        how = memory.with_separate_slots(how, shape_of(path, entry.format), available - needed)
     try:
-        backend = _OPENERS[entry.format](entry, path, options)
+        backend = _OPENERS[entry.format](entry, path, how, options)
     except ImportError as error:
         raise LibraryMissing(entry, error.name or str(error)) from error
     return Serving(backend, Engine(backend, max_waiting=options.max_waiting))
@@ -135,43 +140,46 @@ def _finish(job: Job, report: Callable[[str], None]) -> None:
         raise CatalogError(job.error or f"{job.title}: {job.status.value}")
 
 
-def _gguf(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
+def _gguf(entry: ModelEntry, path: Path, how: memory.Load, options: LoadingOptions) -> Backend:
     from ai_core.engine.backends.llama_cpp import LlamaCppBackend
 
     return LlamaCppBackend(
         path,
-        slots=options.slots,
-        context_length=entry.context_length or options.context_length,
+        slots=how.slots,
+        context_length=how.context_length,
+        cells=how.cells,
         threads=entry.threads or options.threads,
         adapters=entry.adapters,
         calibration_file=options.calibration_file,
     )
 
 
-def _torch(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
+def _torch(entry: ModelEntry, path: Path, how: memory.Load, options: LoadingOptions) -> Backend:
     from ai_core.engine.backends.transformers.backend import TransformersBackend
 
     return TransformersBackend(
         path,
-        slots=options.slots,
-        context_length=entry.context_length or options.context_length,
+        slots=how.slots,
+        context_length=how.context_length,
+        cells=how.cells,
         threads=entry.threads or options.threads,
         adapters=entry.adapters,
     )
 
 
-def _onnx(entry: ModelEntry, path: Path, options: LoadingOptions) -> Backend:
+def _onnx(entry: ModelEntry, path: Path, how: memory.Load, options: LoadingOptions) -> Backend:
     from ai_core.engine.backends.onnx import OnnxBackend
 
     return OnnxBackend(
         path,
-        slots=options.slots,
-        context_length=entry.context_length or options.context_length,
+        slots=how.slots,
+        context_length=how.context_length,
+        cells=how.cells,
         threads=entry.threads or options.threads,
     )
 
 
-_OPENERS: dict[Format, Callable[[ModelEntry, Path, LoadingOptions], Backend]] = {
+_OPENERS: dict[Format, Callable[[ModelEntry, Path, memory.Load, LoadingOptions], Backend]] = {
     Format.GGUF: _gguf,
     Format.SAFETENSORS: _torch,
     Format.PYTORCH: _torch,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ai_core.catalog import stored_weights
@@ -15,6 +15,7 @@ from ai_core.catalog.model_shape import ModelShape
 GIB = 1024**3
 BATCH_TOKENS = 512  # computed in one step
 DEFAULT_CONTEXT = 8192
+SHORTER_CONTEXT = 4096
 CELLS_PER_SLOT = 2048
 MOST_TOKENS = 2**31
 PINNED_SEQUENCES = 8
@@ -86,6 +87,19 @@ def with_weights(weights: int, shape: ModelShape, format_: Format, load: Load, c
 def for_gguf(weights: int, shape: ModelShape, load: Load) -> Needs:
     """What a GGUF model of `shape` would take whose weights take `weights` bytes."""
     return with_weights(weights, shape, Format.GGUF, load, load.cached_bytes)
+
+
+def with_separate_slots(load: Load, shape: ModelShape, spare: int) -> Load:
+    """`load` with room for the longest answer in every slot, which computes faster (see backends/llama_cpp): where half
+    of the `spare` bytes, those beyond its needs, hold that and as much again of what prompts share. A context length
+    that is left open may become shorter for it. Else `load` as it is."""
+    for context in [load.context_length] if load.context_length else [DEFAULT_CONTEXT, SHORTER_CONTEXT]:
+        length = min(context, shape.context_length or MOST_TOKENS)
+        roomy = replace(load, context_length=length, cells=load.slots * length)
+        more = 2 * roomy.tokens(0) - load.tokens(shape.context_length)
+        if more * shape.cached_values * load.cached_bytes <= spare / 2:
+            return roomy
+    return load
 
 
 def require(needed: int, available: int | None = None, *, advice: str = "") -> None:

@@ -67,6 +67,11 @@ class PrefixCache:
         return sum(len(run.tokens) for run in self._runs() if not run.pending)
 
     @property
+    def held(self) -> int:
+        """Tokens that holders keep, each of them its whole path."""
+        return sum(run.depth for run in self._runs() if run.holder is not None)
+
+    @property
     def idle_cells(self) -> int:
         """Cells that eviction could free now."""
         return sum(len(run.tokens) for run in self._runs() if not run.shared)
@@ -144,16 +149,8 @@ class PrefixCache:
         held = [run for run in self._runs() if run.holder is not None]
         if for_cells:
             held = [run for run in held if not run.shared and not run.children]
-        return self._release(min(held, key=lambda run: run.last_used)) if held else None
-
-    def evict_articles(self, most: int) -> Iterator[int]:
-        """Give up idle public runs, least recently used first, while they hold over `most` cells; never the last."""
-        while True:
-            idle = [run for run in self._runs() if run.conversation is None and not run.shared]
-            held = [run for run in idle if run.holder is not None and not run.children]
-            if len(held) < 2 or sum(len(run.tokens) for run in idle) <= most:
-                return
-            yield self._release(min(held, key=lambda run: run.last_used))
+        # Of a path that was used as one, the longest first: more prompts begin as the shorter ones do.
+        return self._release(min(held, key=lambda run: (run.last_used, -run.depth))) if held else None
 
     def _runs(self) -> Iterator[Run]:
         for root in self._roots.values():

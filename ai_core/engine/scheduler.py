@@ -9,6 +9,7 @@ chunks of the prompts that are being read.
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ from ai_core.engine.pacing import FIRST_TOKENS
 from ai_core.engine.prefix_cache import Match, PrefixCache
 from ai_core.engine.request import Priority
 from ai_core.engine.sequence import SequenceState, State
-from ai_core.engine.speculation import StepCosts, share_out
+from ai_core.engine.speculation import StepCosts, share_evenly, share_out
 
 PRIORITY_SECONDS = {Priority.INTERACTIVE: 0.0, Priority.MAIL: 15.0, Priority.BATCH: 60.0}
 """Head start that an interactive request has over one that arrived at the same time."""
@@ -25,11 +26,8 @@ PRIORITY_SECONDS = {Priority.INTERACTIVE: 0.0, Priority.MAIL: 15.0, Priority.BAT
 TURN_SECONDS = 2.0
 """Head start over a request whose owner has one more request running."""
 
-ROWS = 4
-"""Libraries compute multiples of so many rows best."""
-
-IDLE_ARTICLE_CELLS = 4096
-"""Most cells of public prefixes that nobody uses now: each attention row looks at them, in vain."""
+ROWS, LARGE_ROWS = 4, 64
+"""Libraries compute multiples of so many rows best; attention over a prompt, of so many more."""
 
 
 def rank(priority: Priority, arrived: float) -> float:
@@ -75,7 +73,7 @@ class Scheduler:
         self.prefill_tokens = prefill_tokens
         self._limits = limits
         self._costs = costs
-        self._free_slots = list(range(limits.slots))
+        self._free_slots = list(range(limits.slots))  # a heap: neighbours are computed together
         self._admitting = True
         self._adapter = ""
         self.waiting: list[SequenceState] = []
@@ -105,7 +103,7 @@ class Scheduler:
         sequence.shared_cells = run.depth
         memory = self._make_holder()
         holder = self.prefixes.complete(run)
-        return memory if holder is None else [*memory, Copy(sequence.slot, holder, run.depth)]
+        return memory if holder is None else [*memory, Copy(sequence.slot, holder, run.depth), *self._hold_less()]
 
     def release(self, sequence: SequenceState, *, keep: bool = True) -> list[Copy | Drop]:
         """Take `sequence` out, whatever its state; what to do to the memory. With `keep` its conversation's next turn
@@ -114,8 +112,7 @@ class Scheduler:
             self.waiting.remove(sequence)
             return []
         self._admitting = True
-        memory = [*(self._keep(sequence) if keep else ()), *self._leave(sequence)]
-        return memory + [Drop(holder) for holder in self.prefixes.evict_articles(IDLE_ARTICLE_CELLS)]
+        return [*(self._keep(sequence) if keep else ()), *self._leave(sequence), *self._hold_less()]
 
     def preempt(self, sequence: SequenceState) -> list[Copy | Drop]:
         """Send a running sequence back to the queue, to be computed again; what to do to the memory. Admits nobody
@@ -138,7 +135,7 @@ class Scheduler:
         if sequence.prefix is not None:
             self.prefixes.leave(sequence.prefix, slot)
         sequence.prefix, sequence.computed, sequence.shared_cells = None, 0, 0
-        self._free_slots.append(slot)
+        heapq.heappush(self._free_slots, slot)
         return [Drop(slot)]
 
     def _keep(self, sequence: SequenceState) -> list[Copy | Drop]:
@@ -150,6 +147,15 @@ class Scheduler:
         known = sequence.tokens[: sequence.computed]  # shorter than `computed` where drafts went on after the end
         holder = self.prefixes.keep(run, tuple(known[run.depth :]), conversation)
         return memory if holder is None else [*memory, Copy(sequence.slot, holder, len(known))]
+
+    def _hold_less(self) -> list[Copy | Drop]:
+        """Give up what was not used for longest while holders keep more than they may."""
+        memory: list[Copy | Drop] = []
+        while self.prefixes.held > self._limits.held:
+            holder = self.prefixes.evict_one(for_cells=False)
+            assert holder is not None
+            memory.append(Drop(holder))
+        return memory
 
     def _make_holder(self) -> list[Copy | Drop]:
         if self.prefixes.has_free_holder():
@@ -176,7 +182,7 @@ class Scheduler:
 
     def _start(self, sequence: SequenceState, match: Match, plan: Plan) -> bool:
         """Whether the cells that `sequence` may need could be had, at the price of idle prefixes other than its own."""
-        slot = self._free_slots[-1]
+        slot = self._free_slots[0]
         run = self.prefixes.share(match, slot)
         needed = sequence.most_cells - run.depth
         if needed > self._free_cells() + self.prefixes.idle_cells:
@@ -191,7 +197,7 @@ class Scheduler:
         sequence.prefix = self.prefixes.begin(run, public, slot)
         if sequence.request.conversation is not None:
             plan.memory += [Drop(holder) for holder in self.prefixes.forget(sequence.request.conversation)]
-        self._free_slots.pop()
+        heapq.heappop(self._free_slots)
         sequence.slot, sequence.state = slot, State.RUNNING
         self.waiting.remove(sequence)
         self.running.append(sequence)
@@ -222,21 +228,41 @@ class Scheduler:
         plan.answers = len(decoding)
         room = self._limits.batch_tokens - len(decoding)
         if decoding:
-            room = min(room, self.prefill_tokens)
-            room -= (len(decoding) + room) % ROWS if room > ROWS else 0
+            room = self._even(min(room, self.prefill_tokens), len(decoding))
         for sequence in reading:
             if room <= 0:
                 return
-            chunk = _next_chunk(sequence, room)
+            chunk = self._next_of_prompt(sequence, room)
             plan.batch.append((sequence, chunk))
             room -= len(chunk.tokens)
+
+    def _even(self, room: int, answers: int) -> int:
+        """About `room` tokens of prompts, so many that the rows computed together are a good number."""
+        beside = 0 if self._limits.separate else answers
+        even = LARGE_ROWS if room + beside >= LARGE_ROWS else ROWS
+        most = self._limits.batch_tokens - answers
+        return max(1, min(round((room + beside) / even) * even - beside, most))
+
+    def _next_of_prompt(self, sequence: SequenceState, room: int) -> Chunk:
+        """Where slots are separate a chunk ends with the prefix that it completes: the whole state is copied."""
+        run = sequence.prefix
+        if self._limits.separate and run is not None and run.pending:
+            room = min(room, run.depth - sequence.computed)
+        return _next_chunk(sequence, room)
 
     def _drafts(self, decoding: list[SequenceState], reading: bool) -> list[list[int]]:
         """Guesses for each answer; none while prompts are read, which use the same room better."""
         most = min(self._limits.outputs, self._limits.batch_tokens)
         if self._costs is None or reading or len(decoding) >= most:
             return [[] for _ in decoding]
-        return share_out([sequence.guess() for sequence in decoding], self._costs, most=most)
+        guesses = [sequence.guess() for sequence in decoding]
+        if not self._limits.separate:
+            return share_out(guesses, self._costs, most=most)
+        # As many for everyone, or they would be computed apart; what is no guess is refused like a wrong one.
+        room = min(sequence.room for sequence in decoding)
+        drafted = min(share_evenly(guesses, self._costs, most=most), room)
+        ends = [sequence.tokens[-1:] * drafted for sequence in decoding]
+        return [[*guess.tokens, *end][:drafted] for guess, end in zip(guesses, ends, strict=True)]
 
 
 def _next_chunk(sequence: SequenceState, room: int, draft: list[int] | None = None) -> Chunk:

@@ -69,9 +69,14 @@ class SequenceState:
         """Own cells of `most_cells`."""
         return self.most_cells - self.shared_cells
 
+    @property
+    def room(self) -> int:
+        """Tokens that may be guessed, so few that at least one more has room after them."""
+        return max(0, self.max_length - len(self.tokens) - 1) if self._lookup else 0
+
     def guess(self) -> Guess:
-        """Tokens that may come next, so few that at least one more has room after them."""
-        return self._lookup.guess(self.max_length - len(self.tokens) - 1) if self._lookup else Guess()
+        """What comes next, perhaps; `room` tokens at most."""
+        return self._lookup.guess(self.room) if self._lookup else Guess()
 
     def append(self, token: int, piece: bytes, logprob: TokenLogprob | None = None) -> FinishReason | None:
         """Take a chosen token in, hand its text on; why the answer ends here, if it does."""

@@ -99,3 +99,14 @@ def share_out(guesses: Sequence[Guess], costs: StepCosts, *, most: int) -> list[
     for _, number in offers[:best]:
         lengths[number] += 1
     return [list(guess.tokens[:length]) for guess, length in zip(guesses, lengths, strict=True)]
+
+
+def share_evenly(guesses: Sequence[Guess], costs: StepCosts, *, most: int) -> int:
+    """How many tokens of every guess are worth the step, each getting as many rows; at most `most` rows in all."""
+    best, best_speed, expected = 0, len(guesses) / costs.of(len(guesses)), float(len(guesses))
+    for drafted in range(1, most // len(guesses)):
+        expected += sum(guess.rate**drafted for guess in guesses if len(guess.tokens) >= drafted)
+        speed = expected / costs.of(len(guesses) * (1 + drafted))
+        if speed > best_speed:
+            best, best_speed = drafted, speed
+    return best

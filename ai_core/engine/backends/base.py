@@ -47,8 +47,10 @@ class ModelInfo:
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What the scheduler must respect. Sequences 0 .. slots-1 answer requests; the `pinned` ones after them hold what
-    later prompts may share (0 where the model's memory cannot be copied). All of them share `cells` token positions. A
-    batch has at most `outputs` rows after which a token is chosen."""
+    later prompts may share (0 where the model's memory cannot be copied), `held` tokens at most, each in full. All of
+    them share `cells` token positions. A batch has at most `outputs` rows after which a token is chosen. `separate`:
+    each slot has room for its longest answer whatever the others do, and is computed apart from them where they have
+    different numbers of tokens."""
 
     slots: int
     pinned: int
@@ -57,6 +59,8 @@ class Limits:
     batch_tokens: int
     vocabulary: int
     outputs: int
+    held: int
+    separate: bool = False
 
 
 class Sampler(Protocol):

@@ -47,6 +47,8 @@ class ScriptedBackend:
         context_length: int = 4096,
         cells: int | None = None,
         pinned: int = 2,
+        held: int | None = None,
+        separate: bool = False,
         batch_tokens: int = 512,
         step_seconds: float = 0.0,
         costs: StepCosts | None = None,
@@ -59,7 +61,17 @@ class ScriptedBackend:
         self._running.set()
         self.batches: list[list[Chunk]] = []
         cells = slots * context_length if cells is None else cells
-        self.limits = Limits(slots, pinned, context_length, cells, batch_tokens, vocabulary=END + 1, outputs=2 * slots)
+        self.limits = Limits(
+            slots,
+            pinned,
+            context_length,
+            cells,
+            batch_tokens,
+            vocabulary=END + 1,
+            outputs=2 * slots,
+            held=cells if held is None else held,
+            separate=separate,
+        )
         self.costs = costs
         self.info = ModelInfo(
             name="scripted",

@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 from ai_core.catalog import stored_weights
 from ai_core.catalog.formats import Format
 from ai_core.catalog.machine_memory import MARGIN, available_bytes
-from ai_core.catalog.memory import GIB, Load, NotEnoughMemory, needs, require
+from ai_core.catalog.memory import GIB, Load, NotEnoughMemory, needs, require, with_separate_slots
+from ai_core.catalog.model_shape import ModelShape
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend
 from tests.ai_core.engine.tiny_model import CONTEXT, write_tiny_mamba
 
@@ -27,7 +28,7 @@ def test_the_estimate_covers_what_llama_cpp_allocates(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     backend = LlamaCppBackend(tiny_gguf, slots=slots, threads=1)
-    cells = backend.limits.cells
+    cells = backend.limits.cells - backend.limits.held  # these are allocated as they come
     backend.close()
     allocated = {
         name: float(size) for name, size in re.findall(r"CPU\s+(\w+) buffer size = +([\d.]+) MiB", caplog.text)
@@ -56,6 +57,23 @@ def test_a_longer_context_and_more_slots_need_more(tiny_gguf: Path) -> None:
     small = needs(tiny_gguf, Format.GGUF, Load(slots=1, context_length=128)).total
     assert needs(tiny_gguf, Format.GGUF, Load(slots=1, context_length=2048)).total > small
     assert needs(tiny_gguf, Format.GGUF, Load(slots=8, context_length=128)).total > small
+
+
+def test_slots_get_caches_of_their_own_where_memory_is_plenty() -> None:
+    shape = ModelShape(layers=1, width=8, feed_forward=8, vocabulary=8, context_length=32_768, cached_values=512)
+    open_length, given = Load(slots=4), Load(slots=4, context_length=6000)
+    of_token = int(shape.cached_values * open_length.cached_bytes)
+
+    def tokens(load: Load, spare_tokens: int) -> tuple[int | None, int | None]:
+        roomy = with_separate_slots(load, shape, spare_tokens * of_token)
+        return roomy.context_length, roomy.cells
+
+    already = open_length.tokens(shape.context_length)
+    assert tokens(open_length, 2 * (2 * 4 * 8192 - already)) == (8192, 4 * 8192)
+    assert tokens(open_length, 2 * (2 * 4 * 8192 - already) - 1) == (4096, 4 * 4096)
+    assert tokens(open_length, 0) == (None, None)
+    assert tokens(given, 2 * 2 * 4 * 6000) == (6000, 4 * 6000)
+    assert tokens(given, 2 * 4 * 6000) == (6000, None)
 
 
 def test_adapters_count(tiny_gguf: Path, tmp_path: Path) -> None:

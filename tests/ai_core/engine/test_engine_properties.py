@@ -51,6 +51,7 @@ def check(engine: Engine, backend: ScriptedBackend) -> None:
     reserved = sum(sequence.reserved_cells for sequence in scheduler.running)
     assert backend.cells_used == scheduler.cells_used
     assert scheduler.cells_used <= scheduler.prefixes.cells + reserved <= backend.limits.cells
+    assert scheduler.prefixes.held <= backend.limits.held
     slots = [sequence.slot for sequence in scheduler.running]
     assert sorted(slots + scheduler._free_slots) == list(range(backend.limits.slots))
     assert engine.stats().waiting == len(scheduler.waiting)
@@ -99,6 +100,8 @@ def play(
     slots=st.integers(1, 4),
     pinned=st.integers(0, 4),
     cells=st.integers(10, 120),
+    held=st.integers(0, 100),
+    separate=st.booleans(),
     batch_tokens=st.integers(4, 40),
     costs=st.sampled_from([None, StepCosts((1, 64), (1.0, 1.0)), StepCosts((1, 2, 64), (1.0, 1.2, 20.0))]),
 )
@@ -108,6 +111,8 @@ def test_every_request_ends_and_memory_is_exact(
     slots: int,
     pinned: int,
     cells: int,
+    held: int,
+    separate: bool,
     batch_tokens: int,
     costs: StepCosts | None,
 ) -> None:
@@ -115,7 +120,9 @@ def test_every_request_ends_and_memory_is_exact(
         lambda prompt: prompt * 2,
         slots=slots,
         pinned=pinned,
-        cells=cells,
+        cells=slots * 60 + held if separate else cells,
+        held=held,
+        separate=separate,
         context_length=60,
         batch_tokens=batch_tokens,
         costs=costs,

@@ -152,9 +152,12 @@ class PrefixCacheMachine(RuleBasedStateMachine):
         self.drop([self.cache.evict_one()])
         assert self.cache.cells < before
 
-    @rule(most=st.integers(0, 10))
-    def evict_articles(self, most: int) -> None:
-        self.drop(list(self.cache.evict_articles(most)))
+    @precondition(lambda self: self.cache.held)
+    @rule()
+    def hold_less(self) -> None:
+        before = self.cache.held
+        self.drop([self.cache.evict_one(for_cells=False)])
+        assert self.cache.held < before
 
     def drop(self, sequences: list[int] | list[int | None]) -> None:
         for sequence in sequences:

@@ -8,8 +8,17 @@ from ai_core.engine.speculation import StepCosts
 from tests.ai_core.engine.driving import request
 
 
-def limits(*, slots: int = 2, pinned: int = 1, cells: int = 1000, batch_tokens: int = 64) -> Limits:
-    return Limits(slots, pinned, 500, cells, batch_tokens, vocabulary=257, outputs=slots)
+def limits(
+    *,
+    slots: int = 2,
+    pinned: int = 1,
+    cells: int = 1000,
+    batch_tokens: int = 64,
+    held: int = 1000,
+    outputs: int | None = None,
+    separate: bool = False,
+) -> Limits:
+    return Limits(slots, pinned, 500, cells, batch_tokens, 257, outputs or slots, held, separate)
 
 
 def sequence(
@@ -98,11 +107,11 @@ def test_a_prompt_alone_fills_the_batch_and_asks_for_a_token_only_at_its_end() -
     scheduler = Scheduler(limits(batch_tokens=64))
     scheduler.add(sequence("b" * 100))
     plan = scheduler.schedule()
-    assert shape(plan) == [(1, 64)]
+    assert shape(plan) == [(0, 64)]
     assert plan.batch[0][1].sampler is None
     compute(scheduler, plan)
     plan = scheduler.schedule()
-    assert shape(plan) == [(1, 36)]
+    assert shape(plan) == [(0, 36)]
     assert plan.batch[0][1].position == 64
     assert plan.batch[0][1].sampler is not None
 
@@ -222,7 +231,7 @@ def test_a_conversation_goes_on_where_its_last_turn_ended() -> None:
     compute(scheduler, scheduler.schedule())
     compute(scheduler, scheduler.schedule())
     assert bytes(first.tokens) == b"ssss unxx"
-    assert scheduler.release(first) == [Copy(1, 3, 8), Drop(1)]
+    assert scheduler.release(first) == [Copy(0, 3, 8), Drop(0)]
     assert scheduler.cells_used == 8
     second = sequence("ssss unxx deux", shared=4, conversation="marie")
     scheduler.add(second)
@@ -251,7 +260,7 @@ def test_what_a_failed_request_computed_is_not_kept() -> None:
     failed = sequence("ssss un", conversation="marie")
     scheduler.add(failed)
     compute(scheduler, scheduler.schedule())
-    assert scheduler.release(failed, keep=False) == [Drop(1)]
+    assert scheduler.release(failed, keep=False) == [Drop(0)]
     assert scheduler.cells_used == 0
 
 
@@ -321,24 +330,62 @@ def test_an_adapter_does_not_share_what_the_bare_model_computed() -> None:
     assert adapted.reused == 0
 
 
-def test_idle_articles_are_given_up_beyond_a_limit_but_the_last_prefix_stays() -> None:
-    scheduler = Scheduler(Limits(2, 4, 5000, 20_000, 5000, 257, 2))
+def test_what_is_kept_for_later_is_bounded_and_the_oldest_goes_first() -> None:
+    scheduler = Scheduler(limits(slots=2, pinned=4, cells=900, batch_tokens=500, held=450))
     for letter in "abc":
-        state = sequence(letter * 2000, shared=1990)
+        state = sequence(letter * 200, shared=190)
         scheduler.add(state)
         compute(scheduler, scheduler.schedule())
         scheduler.release(state)
-    assert scheduler.cells_used == 2 * 1990
-    large = sequence("d" * 4990, shared=4980)
-    scheduler.add(large)
-    compute(scheduler, scheduler.schedule())
-    scheduler.release(large)
-    assert scheduler.cells_used == 4980
+    assert scheduler.prefixes.held == scheduler.cells_used == 2 * 190
+    for letter, reused in (("b", 190), ("a", 0)):
+        again = sequence(letter * 200, shared=190)
+        scheduler.add(again)
+        compute(scheduler, scheduler.schedule())
+        assert again.reused == reused
+        scheduler.release(again)
+
+
+def test_rows_beside_running_answers_are_a_number_that_libraries_compute_well() -> None:
+    for separate, prompt in ((False, 125), (True, 128)):  # with the three answers, or apart from them
+        scheduler = Scheduler(limits(slots=4, cells=4000, batch_tokens=512, separate=separate), prefill_tokens=120)
+        for letter in "abc":
+            scheduler.add(sequence(letter))
+        compute(scheduler, scheduler.schedule())
+        scheduler.add(sequence("d" * 400))
+        assert scheduler.schedule().load == (3, prompt)
+
+
+def test_where_slots_are_separate_a_chunk_ends_with_the_prefix_that_others_may_share() -> None:
+    scheduler = Scheduler(limits(separate=True))
+    state = sequence("s" * 20 + "question", shared=20)
+    scheduler.add(state)
+    plan = scheduler.schedule()
+    assert shape(plan) == [(state.slot, 20)]
+    assert scheduler.advance(state, 20) == [Copy(state.slot, 2, 20)]
+    assert shape(scheduler.schedule()) == [(state.slot, 8)]
+
+
+def test_where_slots_are_separate_all_answers_get_as_many_drafts() -> None:
+    flat = StepCosts((1, 64), (1.0, 1.0))
+    scheduler = Scheduler(limits(slots=2, pinned=0, outputs=16, separate=True), costs=flat)
+    quoting, other = sequence("abcdefgh abc", max_tokens=30, lookup=True), sequence("xyz", max_tokens=9, lookup=True)
+    for state in (quoting, other):
+        scheduler.add(state)
+    scheduler.schedule()
+    for state, text in ((quoting, b"def"), (other, b"123")):
+        for token in text:
+            state.append(token, bytes([token]))
+        state.computed = len(state.tokens) - 1
+    (_, first), (_, second) = scheduler.schedule().batch
+    assert (first.drafted, second.drafted) == (5, 5)  # as much as has room before the other's end
+    assert bytes(first.tokens) == b"fgh ab"
+    assert bytes(second.tokens) == b"333333"
 
 
 def test_a_quoting_answer_gets_drafts_where_a_larger_step_costs_the_same() -> None:
     flat = StepCosts((1, 64), (1.0, 1.0))
-    scheduler = Scheduler(Limits(1, 0, 500, 1000, 64, 257, 16), costs=flat)
+    scheduler = Scheduler(limits(slots=1, pinned=0, outputs=16), costs=flat)
     state = sequence("abcdefgh abc", max_tokens=30, lookup=True)
     scheduler.add(state)
     plan = scheduler.schedule()
@@ -350,14 +397,14 @@ def test_a_quoting_answer_gets_drafts_where_a_larger_step_costs_the_same() -> No
     assert bytes(chunk.tokens) == b"fgh abcdefgh abc"
     assert chunk.drafted == 15
     assert plan.batch[0][1].drafted == 0  # a prompt is never guessed at
-    dear = Scheduler(Limits(1, 0, 500, 1000, 64, 257, 16), costs=StepCosts((1, 2), (1.0, 2.0)))
+    dear = Scheduler(limits(slots=1, pinned=0, outputs=16), costs=StepCosts((1, 2), (1.0, 2.0)))
     dear.running = scheduler.running
     ((_, chunk),) = dear.schedule().batch
     assert chunk.drafted == 0
 
 
 def test_an_answer_near_its_end_is_not_guessed_beyond_it() -> None:
-    scheduler = Scheduler(Limits(1, 0, 500, 1000, 64, 257, 16), costs=StepCosts((1, 64), (1.0, 1.0)))
+    scheduler = Scheduler(limits(slots=1, pinned=0, outputs=16), costs=StepCosts((1, 64), (1.0, 1.0)))
     state = sequence("abcdefgh abc", max_tokens=5, lookup=True)
     scheduler.add(state)
     scheduler.schedule()

@@ -94,6 +94,7 @@ class Ours:
             MODEL_FILE=str(place.model),
             SYSTEM_PROMPT_FILE=str(prompt),
             ENGINE_SLOTS=str(place.slots),
+            ENGINE_CONTEXT_LENGTH=str(place.slot_context),
             RATE_LIMIT_USER_PER_MINUTE="100000",
             MAX_PROMPT_LENGTH="1000000",
             WEB_THREADS=str(max(64, 2 * place.slots)),

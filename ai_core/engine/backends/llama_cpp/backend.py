@@ -1,4 +1,4 @@
-"""Many sequences in one llama.cpp context with one unified KV cache.
+"""Many sequences in one llama.cpp context.
 
 The high-level `Llama` class is one sequence behind its caller's lock, so batches are filled here. A wrong batch makes
 llama.cpp abort the whole process (GGML_ASSERT): sizes and sequence ids are checked before every call.
@@ -21,6 +21,7 @@ from ai_core.engine.backends.llama_cpp.grammar import GrammarSampler
 from ai_core.engine.backends.llama_cpp.library import library
 from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares_prefixes
 from ai_core.engine.backends.llama_cpp.sampler import ChoiceSampler, LlamaSampler
+from ai_core.engine.backends.llama_cpp.sequence_memory import SeparateCaches, SequenceMemory, SharedCache
 from ai_core.engine.backends.llama_cpp.threads import default_threads, other_threads
 from ai_core.engine.backends.llama_cpp.tuning import BATCH_TOKENS, Tuning, new_context
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
@@ -35,6 +36,8 @@ HOLDERS_PER_SLOT = 3
 """Sequences that keep what later prompts may share: system prompts, articles, conversations between their turns."""
 MOST_SEQUENCES = 256
 """llama.cpp's own limit (LLAMA_MAX_SEQ)."""
+LONG_CHUNK = 64
+"""Tokens of one sequence, from which on llama.cpp's attention works in tiles."""
 LEAST_OUTPUTS = 64
 """Rows of a batch after which a token may be chosen: each takes a float for every token of the vocabulary."""
 QUOTES_ONLY_KEY = "code_du_travail.quotes_only"
@@ -42,16 +45,18 @@ DEFAULT_CONTEXT = 8192
 """Tokens of one sequence, where the model was trained on more: the cache is allocated in full at the start."""
 CELLS_PER_SLOT = 2048
 """Cells by default, on average over the slots: few answers are long at the same time."""
-
+HELD_IN_SHARED_CACHE = 4096
+"""Tokens that nobody uses now, at most: in a shared cache each row of attention looks at them, in vain."""
 
 AnySampler = LlamaSampler | ChoiceSampler | GrammarSampler
 
 
 class LlamaCppBackend:
     """`context_length` is the longest prompt with its answer (the model's own, at most 8192, by default); `cells` the
-    tokens that all sequences hold together; `adapters` are LoRA files (GGUF) by name; for `threads` see
-    default_threads. With a `calibration_file` the fastest tuning is measured once and kept there; drafts are made only
-    then, because only then their cost is known. Raises BackendError."""
+    tokens that all sequences hold together. Where they are enough for the longest answer in every slot, each slot has
+    its own cache, and what prompts share takes up to as much again beside them, as it comes. `adapters` are LoRA files
+    (GGUF) by name; for `threads` see default_threads. With a `calibration_file` the fastest tuning is measured once
+    and kept there; drafts are made only then, because only then their cost is known. Raises BackendError."""
 
     def __init__(
         self,
@@ -74,17 +79,16 @@ class LlamaCppBackend:
         try:
             self._adapters = Adapters(self._model, adapters or {})
             self.tuning, self.costs = self._tune(threads, calibration_file)
-            self._context = self._new_context(slots, pinned, cells)
+            separate = pinned > 0 and cells >= slots * context_length
+            self._context = self._new_context(slots, pinned, cells, separate=separate)
         except BackendError:
             self._library.llama_model_free(self._model)  # and its adapters
             raise
-        self._memory = self._library.llama_get_memory(self._context)
+        self._memory: SequenceMemory = SeparateCaches(self._context, slots) if separate else SharedCache(self._context)
         self._vocabulary = Vocabulary(self._model)
         self._candidates = Candidates(self._vocabulary)
         self._batch = self._library.llama_batch_init(BATCH_TOKENS, 0, 1)
-        cells = self._library.llama_n_ctx(self._context)
-        outputs = max(slots, LEAST_OUTPUTS)
-        self.limits = Limits(slots, pinned, context_length, cells, BATCH_TOKENS, self._vocabulary.size, outputs)
+        self.limits = self._new_limits(slots, pinned, context_length, separate=separate)
         self.info = self._describe(model_path, self.limits)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:
@@ -112,23 +116,20 @@ class LlamaCppBackend:
 
     def decode(self, chunks: Sequence[Chunk]) -> list[list[Chosen]]:
         self._check(chunks)
-        outputs = self._fill(chunks)
         self._adapters.use(self._context, chunks[0].adapter)
-        code = self._library.llama_decode(self._context, self._batch)
-        if code == 1:
-            raise OutOfCells
-        if code != 0:  # 2: aborted, -1: invalid batch, below: fatal
-            raise DecodeFailed(f"llama_decode returned {code}")
-        return [self._sample(chunk, last) for chunk, last in zip(chunks, outputs, strict=True)]
+        chosen: dict[int, list[Chosen]] = {}
+        for together in self._computed_together(chunks):
+            chosen.update(self._decode_together(together))
+        return [chosen[chunk.sequence] for chunk in chunks]
 
     def copy(self, source: int, target: int, length: int) -> None:
-        self._library.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        self._memory.copy(source, target, length)
 
     def drop(self, sequence: int) -> None:
-        self._library.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        self._memory.drop(sequence)
 
     def clear(self) -> None:
-        self._library.llama_memory_clear(self._memory, False)
+        self._memory.clear()
 
     def close(self) -> None:
         with self._closing:
@@ -137,7 +138,7 @@ class LlamaCppBackend:
             self._library.llama_batch_free(self._batch)
             self._library.llama_free(self._context)
             self._library.llama_model_free(self._model)
-            self._model = self._context = self._memory = None
+            self._model = self._context = None
 
     def _tune(self, threads: int | None, file: Path | None) -> tuple[Tuning, StepCosts | None]:
         usual = default_threads(self._library.llama_model_size(self._model))
@@ -155,14 +156,35 @@ class LlamaCppBackend:
         costs = calibration.costs if shares_prefixes(self._model) else None  # else drafts cannot be taken back
         return calibration.tuning, costs
 
-    def _new_context(self, slots: int, pinned: int, cells: int) -> Any:
+    def _new_context(self, slots: int, pinned: int, cells: int, *, separate: bool) -> Any:
         if not 0 < slots <= BATCH_TOKENS or slots + pinned > MOST_SEQUENCES:
             raise BackendError(f"{slots} slots are not possible")
-        outputs = max(slots, LEAST_OUTPUTS)
-        context = new_context(self._model, self.tuning, cells=cells, sequences=slots + pinned, outputs=outputs)
+        context = new_context(
+            self._model,
+            self.tuning,
+            cells=cells,
+            sequences=slots if separate else slots + pinned,
+            outputs=max(slots, LEAST_OUTPUTS),
+            separate=separate,
+        )
         if context is None:
             raise BackendError(f"no memory for {cells} tokens of context")
         return context
+
+    def _new_limits(self, slots: int, pinned: int, context_length: int, *, separate: bool) -> Limits:
+        cells = self._library.llama_n_ctx(self._context)
+        held = cells if separate else min(cells // 4, HELD_IN_SHARED_CACHE)
+        return Limits(
+            slots,
+            pinned,
+            context_length,
+            cells + held if separate else cells,
+            BATCH_TOKENS,
+            self._vocabulary.size,
+            outputs=max(slots, LEAST_OUTPUTS),
+            held=held,
+            separate=separate,
+        )
 
     def _check(self, chunks: Sequence[Chunk]) -> None:
         if self._model is None:
@@ -176,6 +198,27 @@ class LlamaCppBackend:
         adapter, *others = {chunk.adapter for chunk in chunks}
         if others or adapter not in (None, *self._adapters.names):
             raise DecodeFailed("an adapter is unknown, or not that of the whole batch")
+
+    def _computed_together(self, chunks: Sequence[Chunk]) -> list[list[Chunk]]:
+        """llama.cpp computes separate sequences together as far as they have as many tokens, and their numbers follow
+        one another: the answers that run, then what is short of prompts, then each long chunk alone."""
+        if not self.limits.separate:
+            return [list(chunks)]
+        ordered = sorted(chunks, key=lambda chunk: chunk.sequence)
+        single = [chunk for chunk in ordered if len(chunk.tokens) == 1]
+        short = [chunk for chunk in ordered if 1 < len(chunk.tokens) < LONG_CHUNK]
+        long = [[chunk] for chunk in ordered if len(chunk.tokens) >= LONG_CHUNK]
+        return [group for group in (single, short, *long) if group]
+
+    def _decode_together(self, chunks: Sequence[Chunk]) -> dict[int, list[Chosen]]:
+        """Tokens chosen, by sequence."""
+        outputs = self._fill(chunks)
+        code = self._library.llama_decode(self._context, self._batch)
+        if code == 1:
+            raise OutOfCells
+        if code != 0:  # 2: aborted, -1: invalid batch, below: fatal
+            raise DecodeFailed(f"llama_decode returned {code}")
+        return {chunk.sequence: self._sample(chunk, last) for chunk, last in zip(chunks, outputs, strict=True)}
 
     def _fill(self, chunks: Sequence[Chunk]) -> list[int]:
         """Write the chunks into llama.cpp's arrays; the place of the last token of each that is no draft."""
@@ -208,7 +251,7 @@ class LlamaCppBackend:
                 break
             chosen += chunk.sampler.sample(self._context, place)
         kept = chunk.position + len(chunk.tokens) - chunk.drafted + len(chosen) - 1
-        self._library.llama_memory_seq_rm(self._memory, chunk.sequence, kept, -1)
+        self._library.llama_memory_seq_rm(self._library.llama_get_memory(self._context), chunk.sequence, kept, -1)
         return chosen
 
     def _describe(self, path: Path, limits: Limits) -> ModelInfo:

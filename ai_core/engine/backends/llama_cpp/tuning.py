@@ -23,8 +23,9 @@ class Tuning:
     value_type: str = "f16"
 
 
-def new_context(model: Any, tuning: Tuning, *, cells: int, sequences: int, outputs: int) -> Any:
-    """A context with one unified KV cache of `cells` tokens, or None where llama.cpp cannot make it."""
+def new_context(model: Any, tuning: Tuning, *, cells: int, sequences: int, outputs: int, separate: bool = False) -> Any:
+    """A context with one KV cache of `cells` tokens for all sequences, or with an equal part of them for each one.
+    None where llama.cpp cannot make it."""
     lib = library()
     types = {"f16": lib.GGML_TYPE_F16, "q8_0": lib.GGML_TYPE_Q8_0}
     parameters = lib.llama_context_default_params()
@@ -34,7 +35,7 @@ def new_context(model: Any, tuning: Tuning, *, cells: int, sequences: int, outpu
     # Not one for each token of a batch, which takes memory, but llama.cpp wants one for each sequence.
     parameters.n_outputs_max = max(outputs, sequences)
     parameters.n_threads, parameters.n_threads_batch = tuning.threads, tuning.threads_batch
-    parameters.kv_unified = True
+    parameters.kv_unified = not separate
     # On: where the model allows it.
     parameters.flash_attn_type = (
         lib.LLAMA_FLASH_ATTN_TYPE_AUTO if tuning.flash_attention else lib.LLAMA_FLASH_ATTN_TYPE_DISABLED

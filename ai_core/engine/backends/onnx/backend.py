@@ -61,7 +61,9 @@ class OnnxBackend:
         longest = min(context_length or DEFAULT_CONTEXT, trained)
         cells = cells or min(slots * longest, max(longest, slots * CELLS_PER_SLOT))
         self._batches, vocabulary = self._probe(self._export)
-        self.limits = Limits(slots, HOLDERS_PER_SLOT * slots, longest, cells, BATCH_TOKENS, vocabulary, outputs=slots)
+        self.limits = Limits(
+            slots, HOLDERS_PER_SLOT * slots, longest, cells, BATCH_TOKENS, vocabulary, outputs=slots, held=cells
+        )
         self.info = self._describe(path, self._export)
 
     def tokenize(self, text: str, *, special: bool) -> list[int]:

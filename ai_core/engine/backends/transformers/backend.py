@@ -162,7 +162,8 @@ class TransformersBackend:
         longest = min(context_length or DEFAULT_CONTEXT, trained)
         cells = cells or min(slots * longest, max(longest, slots * CELLS_PER_SLOT))
         vocabulary = self._model.get_input_embeddings().weight.shape[0]
-        return Limits(slots, pinned, longest, cells, BATCH_TOKENS, vocabulary, outputs=max(slots, LEAST_OUTPUTS))
+        outputs = max(slots, LEAST_OUTPUTS)
+        return Limits(slots, pinned, longest, cells, BATCH_TOKENS, vocabulary, outputs, held=cells)
 
     def _packed_sequences(self) -> PackedSequences:
         return PackedSequences(self._model, self.limits.slots + self.limits.pinned, self._tokenizer.size)

@@ -133,5 +133,5 @@ def test_right_drafts_are_taken_together_and_wrong_ones_leave_nothing_in_memory(
     draft = [*following[1:3], wrong, wrong]
     (chosen,) = drafting.decode([Chunk(0, len(prompt), [first.token, *draft], again, drafted=4)])
     assert [each.token for each in chosen] == following[1:4]
-    last = drafting._library.llama_memory_seq_pos_max(drafting._memory, 0)
+    last = drafting._library.llama_memory_seq_pos_max(drafting._library.llama_get_memory(drafting._context), 0)
     assert last == len(prompt) + 2  # the first token and the two right drafts

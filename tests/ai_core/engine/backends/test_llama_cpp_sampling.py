@@ -24,6 +24,7 @@ from ai_core.engine.engine import Engine
 from ai_core.engine.request import GenerationRequest
 from ai_core.engine.sampling import SamplingParameters
 from tests.ai_core.engine.driving import request, run
+from tests.ai_core.engine.tiny_model import CONTEXT
 
 SYSTEM = "Vous répondez aux questions sur le temps de travail. " * 4
 SHARED = len(SYSTEM.encode())
@@ -33,8 +34,10 @@ F32 = llama_cpp.GGML_TYPE_F32
 NO_FLASH_ATTENTION = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
 
 
-@pytest.fixture
-def exact(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LlamaCppBackend]:
+@pytest.fixture(params=["separate caches", "one cache"])
+def exact(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[LlamaCppBackend]:
     """The backend with 32 bit numbers throughout."""
     new_context = llama_cpp.llama_init_from_model
 
@@ -44,7 +47,8 @@ def exact(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LlamaCp
         return new_context(model, parameters)
 
     monkeypatch.setattr(llama_cpp, "llama_init_from_model", with_32_bits)
-    backend = LlamaCppBackend(tiny_model, slots=16, threads=1)
+    cells = 16 * CONTEXT - (0 if request.param == "separate caches" else 256)
+    backend = LlamaCppBackend(tiny_model, slots=16, threads=1, cells=cells)
     yield backend
     backend.close()
 
@@ -158,6 +162,7 @@ def test_repetition_penalty_counts_the_prompt_and_the_answer(llama: LlamaCppBack
     penalised = llama.sampler(SamplingParameters(temperature=0, repetition_penalty=4.0), [*prompt, best.token])
     ((other,),) = llama.decode([Chunk(0, 0, prompt, penalised)])
     assert other.token != best.token
+    llama.clear()
     asked = request(SYSTEM, max_tokens=40, repetition_penalty=4.0)
     (text,) = texts(llama, [asked])
     assert len(set(text)) > 35
