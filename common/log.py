@@ -1,7 +1,7 @@
 """JSON log lines with request ids, on stdout and in files by day and level; secrets and texts stay out.
 
-What a person wrote never goes into a log call. As a second line of defence keys are masked, and a traceback is reduced
-to its places, because an exception's message may quote its input.
+What a person wrote never goes into a log call. As a second line of defence keys and addresses are masked, and a
+traceback is reduced to its places, because an exception's message may quote its input.
 """
 
 from __future__ import annotations
@@ -14,15 +14,19 @@ import sys
 import traceback
 from contextvars import ContextVar
 from datetime import datetime, timezone
-from logging.handlers import TimedRotatingFileHandler
 from pathlib import Path
+
+from common.log_files import DayFiles
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SECRETS = re.compile(r'\bcdt-[A-Za-z0-9_-]{8,}|(?i:bearer)\s+[^\s"]+')
+_SECRETS = re.compile(
+    r'\bcdt[-_][A-Za-z0-9_-]{8,}|(?i:bearer)\s+[^\s"]+'  # our keys, anybody's tokens
+    r"|\bhf_[A-Za-z0-9]{16,}|\b\d{6,12}:[A-Za-z0-9_-]{30,}"  # of the Hugging Face Hub, of a Telegram bot
+    r"|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"  # mail addresses
+)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
-KEEP_DAYS = 30
 
 
 def current_request_id() -> str:
@@ -44,7 +48,7 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
-            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="microseconds"),
             "level": record.levelname.lower(),
             "service": self._service,
             "logger": record.name,
@@ -66,13 +70,11 @@ def _places(record: logging.LogRecord) -> list[str]:
 
 
 def configure_logging(service: str, level: str, directory: Path | None) -> None:
-    """Log to stdout and, with a `directory`, to SERVICE.log and SERVICE.error.log, one file a day."""
+    """Log to stdout and, with a `directory`, to SERVICE.LEVEL.DAY.log in it."""
     formatter = JsonFormatter(service)
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
     if directory is not None:
-        directory.mkdir(parents=True, exist_ok=True)
-        handlers.append(_daily_file(directory / f"{service}.log", logging.NOTSET))
-        handlers.append(_daily_file(directory / f"{service}.error.log", logging.ERROR))
+        handlers.append(DayFiles(directory, service))
     root = logging.getLogger()
     for old in root.handlers[:]:
         root.removeHandler(old)
@@ -81,12 +83,5 @@ def configure_logging(service: str, level: str, directory: Path | None) -> None:
         handler.setFormatter(formatter)
         root.addHandler(handler)
     root.setLevel(level)
-    logging.getLogger("werkzeug").setLevel(logging.WARNING)
-
-
-def _daily_file(path: Path, level: int) -> logging.Handler:
-    handler = TimedRotatingFileHandler(
-        path, when="midnight", utc=True, backupCount=KEEP_DAYS, encoding="utf-8", delay=True
-    )
-    handler.setLevel(level)
-    return handler
+    for chatty in ("werkzeug", "urllib3", "apscheduler"):  # they log addresses, and each run of each job
+        logging.getLogger(chatty).setLevel(logging.WARNING)

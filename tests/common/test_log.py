@@ -6,8 +6,11 @@ import json
 import logging
 from pathlib import Path
 
+import pytest
+
 from common.auth import make_key
 from common.log import JsonFormatter, accepted_request_id, configure_logging, request_id
+from common.log_files import log_files
 
 
 def line(message: str, *, exception: BaseException | None = None, **extra: object) -> dict[str, object]:
@@ -52,21 +55,29 @@ def test_only_sane_request_ids_are_accepted() -> None:
         assert accepted_request_id(bad) != bad
 
 
-def test_errors_have_a_file_of_their_own(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "secret",
+    ["paul.durand@example.org", "hf_abcdefghijklmnopqrstuv", "123456789:AAF" + "x" * 32, "cdt_0123456789ab"],
+)
+def test_addresses_and_tokens_are_masked(secret: str) -> None:
+    shown = json.dumps(line(f"refused by {secret}, twice", detail=secret))
+    assert secret not in shown
+    assert "twice" in shown
+
+
+def test_lines_go_to_files_by_level_and_day(tmp_path: Path) -> None:
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     root.handlers = []
     try:
         configure_logging("ai_core", "INFO", tmp_path)
+        logging.getLogger("x").debug("left out")
         logging.getLogger("x").info("fine")
-        logging.getLogger("x").error("bad")
-        for handler in root.handlers:
-            handler.flush()
-        assert len((tmp_path / "ai_core.log").read_text().splitlines()) == 2
-        assert [json.loads(row)["message"] for row in (tmp_path / "ai_core.error.log").read_text().splitlines()] == [
-            "bad"
-        ]
+        logging.getLogger("x").critical("bad")
     finally:
         for handler in root.handlers:
             handler.close()
         root.handlers, root.level = before, level
+    names = {file.path.name.split(".")[1]: file.path for file in log_files(tmp_path)}
+    assert set(names) == {"info", "error"}
+    assert [json.loads(row)["message"] for row in names["error"].read_text().splitlines()] == ["bad"]
