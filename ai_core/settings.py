@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.crypto import SHORTEST_SECRET
 from common.env import Environment, SettingError, existing
 
 EMBEDDED_MODEL = Path(__file__).parent / "demo_model" / "code-du-travail-demo.gguf"
@@ -45,6 +47,14 @@ class Settings:
     web_threads: int
     trusted_proxies: int
     log_level: str
+    log_retention_days: int
+    secret_key: tuple[str, ...] = field(repr=False)
+    usage_retention_days: int
+    audit_retention_days: int
+    knowledge_update_at: str | None
+    model_idle_unload_minutes: float
+    webhook_urls: tuple[str, ...] = field(repr=False)
+    webhook_key: str | None = field(repr=False)
     notify_socket: str | None
     watchdog_usec: int
     watchdog_pid: int
@@ -86,6 +96,14 @@ class Settings:
             web_threads=env.integer("WEB_THREADS", 64, minimum=2, maximum=1_024),
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=10),
             log_level=env.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
+            log_retention_days=env.integer("LOG_RETENTION_DAYS", 30, minimum=1, maximum=3_650),
+            secret_key=_secrets(env),
+            usage_retention_days=env.integer("USAGE_RETENTION_DAYS", 90, minimum=1, maximum=3_650),
+            audit_retention_days=env.integer("AUDIT_RETENTION_DAYS", 365, minimum=1, maximum=3_650),
+            knowledge_update_at=_time_of_day(env, "KNOWLEDGE_UPDATE_AT", "03:30"),
+            model_idle_unload_minutes=env.number("MODEL_IDLE_UNLOAD_MINUTES", 0, minimum=0, maximum=100_000),
+            webhook_urls=_webhook_urls(env),
+            webhook_key=env.optional("WEBHOOK_KEY"),
             notify_socket=env.optional("NOTIFY_SOCKET"),
             watchdog_usec=env.integer("WATCHDOG_USEC", 0, minimum=0, maximum=2**63),
             watchdog_pid=env.integer("WATCHDOG_PID", 0, minimum=0, maximum=2**31),
@@ -117,3 +135,30 @@ def _model(env: Environment) -> tuple[tuple[str, ...], Path, dict[str, Path]]:
         if not url.startswith(("http://", "https://")):
             raise SettingError(f"REMOTE_URLS: {url} is not an http(s) address")
     return urls, file or EMBEDDED_MODEL, adapters
+
+
+def _secrets(env: Environment) -> tuple[str, ...]:
+    """Newest first. A short one could be guessed from what it signs."""
+    secrets = env.words("SECRET_KEY")
+    if any(len(secret) < SHORTEST_SECRET for secret in secrets):
+        raise SettingError(f"SECRET_KEY: each secret needs {SHORTEST_SECRET} characters or more")
+    return secrets
+
+
+def _time_of_day(env: Environment, name: str, default: str) -> str | None:
+    """HH:MM, or None for `off`."""
+    value = env.text(name, default)
+    if value == "off":
+        return None
+    if not re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
+        raise SettingError(f"{name}: {value!r} is neither HH:MM nor off")
+    return value
+
+
+def _webhook_urls(env: Environment) -> tuple[str, ...]:
+    urls = env.words("WEBHOOK_URLS")
+    if not all(url.startswith(("http://", "https://")) for url in urls):
+        raise SettingError("WEBHOOK_URLS: one of them is not an http(s) address")  # it may hold a token: not shown
+    if urls and env.optional("WEBHOOK_KEY") is None:
+        raise SettingError("WEBHOOK_KEY: must be set with WEBHOOK_URLS")
+    return urls

@@ -84,9 +84,85 @@ class KnowledgeArticle(Table):
         indexes = ((("revision", "number"), True),)
 
 
+class RequestUsage(Table):
+    """One request for an answer, without its text; `person` is a keyed hash, null for somebody unknown or erased."""
+
+    id = peewee.BigAutoField()
+    at = peewee.DateTimeField(default=utc_now, index=True)
+    key_id = peewee.IntegerField(null=True)
+    channel = peewee.CharField(max_length=40)
+    person = peewee.CharField(max_length=32, null=True, index=True)
+    model = peewee.CharField(max_length=200, null=True)
+    prompt_tokens = peewee.IntegerField(default=0)
+    completion_tokens = peewee.IntegerField(default=0)
+    seconds = peewee.DoubleField(default=0.0)
+    finish_reason = peewee.CharField(max_length=20, null=True)
+    cached = peewee.BooleanField(default=False)
+    error = peewee.CharField(max_length=60, null=True)  # the error's code
+
+
+class UsageDay(Table):
+    """What one key used on one day (UTC), kept when the requests themselves are gone. `key_id` 0: no key."""
+
+    day = peewee.DateField()
+    key_id = peewee.IntegerField()
+    requests = peewee.IntegerField()
+    errors = peewee.IntegerField()
+    cached = peewee.IntegerField()
+    prompt_tokens = peewee.BigIntegerField()
+    completion_tokens = peewee.BigIntegerField()
+    seconds = peewee.DoubleField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("day", "key_id")
+
+
+class CleanupRun(Table):
+    """One run of POST /admin/cleanup; `operations` are comma-separated, `space_freed` is in bytes."""
+
+    id = peewee.AutoField()
+    started_at = peewee.DateTimeField(default=utc_now)
+    finished_at = peewee.DateTimeField(null=True)
+    operations = peewee.CharField(max_length=200)
+    space_freed = peewee.BigIntegerField(default=0)
+
+
+class WebhookDelivery(Table):
+    """One event for one receiver, until it is delivered or given up. `receiver` is a hash of its address."""
+
+    id = peewee.CharField(max_length=32, primary_key=True)
+    receiver = peewee.CharField(max_length=16)
+    event = peewee.CharField(max_length=40)
+    body = peewee.TextField()
+    created_at = peewee.DateTimeField(default=utc_now)
+    attempts = peewee.IntegerField(default=0)
+    next_attempt_at = peewee.DateTimeField(default=utc_now)
+    state = peewee.CharField(max_length=10, default="pending")  # pending, delivered, given_up
+    problem = peewee.CharField(max_length=60, default="")
+
+    class Meta:
+        indexes = ((("state", "next_attempt_at"), False),)
+
+
+class ComponentState(Table):
+    """How often in a row a part of one host was found down."""
+
+    host = peewee.CharField(max_length=100)
+    name = peewee.CharField(max_length=40)
+    downs = peewee.IntegerField()
+
+    class Meta:
+        primary_key = peewee.CompositeKey("host", "name")
+
+
 TABLES = (ApiKey, AuditEntry, KnowledgeRevision, KnowledgeArticle)
 
-MIGRATIONS = (Migration("0001_first_tables", lambda database: database.create_tables(TABLES)),)
+USAGE_AND_JOBS = (RequestUsage, UsageDay, CleanupRun, WebhookDelivery, ComponentState)
+
+MIGRATIONS = (
+    Migration("0001_first_tables", lambda database: database.create_tables(TABLES)),
+    Migration("0002_usage_and_jobs", lambda database: database.create_tables(USAGE_AND_JOBS)),
+)
 
 
 def open_storage(url: str) -> peewee.Database:
