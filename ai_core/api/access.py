@@ -24,6 +24,7 @@ PUBLIC_ENDPOINTS = frozenset(
     {
         "health.alive",
         "health.ready",
+        "pages.admin",
         "pages.chat",
         "pages.docs",
         "pages.docs_asset",

@@ -1,4 +1,5 @@
-"""The pages that people see: the chat at `/` and Swagger UI at `/docs`, with every file from our own host.
+"""The pages that people see: the chat at `/`, the operator's page at `/admin/ui` and Swagger UI at `/docs`, with every
+file from our own host.
 
 The pages hold no data and need no key; the key stays in the browser and goes only to the API.
 """
@@ -16,6 +17,7 @@ from flask import Blueprint, Response, abort, make_response, render_template, re
 PACKAGE = Path(__file__).resolve().parent.parent
 TEXTS = PACKAGE / "templates" / "texts"
 LANGUAGES = ("fr", "en")  # the first one is the default
+OPERATORS_SECTIONS = ("overview", "models", "downloads", "keys", "logs", "audit")
 
 # Swagger UI comes in the package swagger-ui-py; these are the only files of it that a browser needs.
 SWAGGER_PACKAGE = "swagger_ui"
@@ -45,11 +47,19 @@ blueprint = Blueprint("pages", __name__, template_folder=str(PACKAGE / "template
 @blueprint.get("/")
 def chat() -> Response:
     """The chat page, in French unless `?lang=en` asks otherwise."""
-    language = request.args.get("lang", LANGUAGES[0])
-    if language not in LANGUAGES:
-        language = LANGUAGES[0]
-    other = next(name for name in LANGUAGES if name != language)
+    language, other = _languages()
     page = render_template("chat.html", language=language, other_language=other, texts=texts(language))
+    return _page(page, CHAT_POLICY)
+
+
+@blueprint.get("/admin/ui")
+def admin() -> Response:
+    """The operator's page: what it shows comes from the API, with the operator's key."""
+    language, other = _languages()
+    content = {**texts(language), **texts(f"admin_{language}")}
+    page = render_template(
+        "admin.html", language=language, other_language=other, texts=content, sections=OPERATORS_SECTIONS
+    )
     return _page(page, CHAT_POLICY)
 
 
@@ -81,11 +91,18 @@ def _secure(response: Response) -> Response:
     return response
 
 
-@lru_cache(maxsize=len(LANGUAGES))
-def texts(language: str) -> dict[str, Any]:
+@lru_cache(maxsize=2 * len(LANGUAGES))
+def texts(file: str) -> dict[str, Any]:
     """What the pages say, by name: the same file serves the templates and the scripts."""
-    content: dict[str, Any] = json.loads((TEXTS / f"{language}.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads((TEXTS / f"{file}.json").read_text(encoding="utf-8"))
     return content
+
+
+def _languages() -> tuple[str, str]:
+    """The page's language, and the one that it offers instead."""
+    asked = request.args.get("lang")
+    language = asked if asked in LANGUAGES else LANGUAGES[0]
+    return language, next(name for name in LANGUAGES if name != language)
 
 
 def _page(html: str, policy: str) -> Response:

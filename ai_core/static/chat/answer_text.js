@@ -1,8 +1,8 @@
 // An answer as paragraphs, lists and bold words, with its article numbers linked or marked. Text nodes only.
 
 import { findArticles, safeLink } from "./articles.js";
-import { element, hiddenText } from "./dom.js";
-import { text } from "./texts.js";
+import { element, hiddenText } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 
 const BULLET = /^\s*[-*•–]\s+/;
 const NUMBERED = /^\s*\d{1,3}[.)]\s+/;

@@ -1,8 +1,8 @@
 // An answer on the clipboard, with the addresses of its articles.
 
 import { readable, safeLink } from "./articles.js";
-import { element } from "./dom.js";
-import { text } from "./texts.js";
+import { element } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 
 /** Copies the turn's answer. Resolves to whether it worked. */
 export async function copyAnswer(turn) {

@@ -4,9 +4,9 @@ import { ask } from "./api.js";
 import { copyAnswer } from "./clipboard.js";
 import { Composer } from "./composer.js";
 import { Conversation, newTurn, userId } from "./conversation.js";
-import { currentKey, takeKeyFromAddress } from "./key.js";
-import { KeyDialog } from "./key_dialog.js";
-import { text } from "./texts.js";
+import { currentKey, takeKeyFromAddress } from "../shared/key.js";
+import { KeyDialog } from "../shared/key_dialog.js";
+import { text } from "../shared/texts.js";
 import { TurnView } from "./turn_view.js";
 
 const find = (id) => document.getElementById(id);

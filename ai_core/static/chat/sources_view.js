@@ -1,8 +1,8 @@
 // The articles that an answer was given, as cards.
 
 import { readable, safeLink } from "./articles.js";
-import { ICONS, element, hiddenText, icon } from "./dom.js";
-import { text } from "./texts.js";
+import { ICONS, element, hiddenText, icon } from "../shared/dom.js";
+import { text } from "../shared/texts.js";
 
 const SHOWN = 4; // the others wait behind a fold
 

@@ -2,9 +2,9 @@
 
 import { answerBlocks } from "./answer_text.js";
 import { readable } from "./articles.js";
-import { ICONS, element, icon } from "./dom.js";
+import { ICONS, element, icon } from "../shared/dom.js";
 import { sourcesSection } from "./sources_view.js";
-import { text } from "./texts.js";
+import { text } from "../shared/texts.js";
 
 const CUT = ["length", "deadline", "cancelled", "model_unloaded", "error"];
 const SAID_BY_NOTICE = ["deadline", "model_unloaded"];
