@@ -10,15 +10,16 @@ SAMPLE = 100_000  # bytes
 
 
 def decoded(data: bytes) -> str:
-    """The text of `data`. A byte order mark and UTF-8 are certain; else the charset that gives the most letters and
-    signs of French."""
+    """The text of `data`. A byte order mark is certain, and so is UTF-8, be it broken in a few places; else the charset
+    that gives the most letters and signs of French."""
     for mark, charset in BYTE_ORDER_MARKS:
         if data.startswith(mark):
             return data.decode(charset, "replace")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode(max(CHARSETS, key=lambda charset: _french(data[:SAMPLE], charset)), "replace")
+    text = data.decode("utf-8", "replace")
+    broken = text.count("\ufffd")
+    if not broken or sum(character > "\x7f" for character in text) > 2 * broken:
+        return text
+    return data.decode(max(CHARSETS, key=lambda charset: _french(data[:SAMPLE], charset)), "replace")
 
 
 def _french(data: bytes, charset: str) -> int:
