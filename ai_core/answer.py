@@ -17,7 +17,8 @@ class Question:
     """`history` is oldest first; `requested` are the generation parameters that the client set, by their API names.
 
     Questions that wait are answered by turns of their `owner`. `conversation` is a key that the questions of one person
-    share, and nobody else's: what was computed for one of them may serve the next."""
+    share, and nobody else's: what was computed for one of them may serve the next. A client's own `system` prompt takes
+    the place of ours. A `bare` question is continued as it stands: no system prompt, no template, no articles."""
 
     text: str
     channel: str = "api"
@@ -29,6 +30,8 @@ class Question:
     owner: str = ""
     conversation: str | None = None
     priority: Priority = Priority.INTERACTIVE
+    system: str | None = None
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ai_core.answer import Question
+from ai_core.bare_prompt import bare_prompt
 from ai_core.catalog.entry import ModelEntry
 from ai_core.conversation_prompt import ConversationPrompt, QuestionTooLong
 from ai_core.engine.backends.base import BackendError
@@ -44,12 +45,14 @@ class Assistant:
         system_prompt: str,
         articles: int,
         request_timeout: float,
+        aliases: Collection[str] = (),
     ) -> None:
         self._host = host
         self._knowledge = knowledge
         self._system_prompt = system_prompt
         self._articles = articles
         self._request_timeout = request_timeout
+        self._aliases = frozenset(aliases)
 
     def ask(self, question: Question) -> RunningAnswer:
         """Start an answer. Raises ServiceError when it cannot start: bad input, no model, at capacity."""
@@ -65,16 +68,16 @@ class Assistant:
                 model = self._host.current()  # took its place meanwhile, and has tokens of its own
 
     def _start(self, model: LoadedModel, question: Question, grounding: Grounding, arrived: float) -> RunningAnswer:
-        adapter = _adapter(model.entry, question.model)
+        adapter = self._adapter(model.entry, question.model)
         info = model.backend.info
         sampling = sampling_for(question.channel, question.requested, info, model_format=model.form.format.value)
-        prompt = self._build_prompt(model.backend, question, grounding, sampling)
+        prompt = self._build_prompt(model, question, grounding, sampling)
         if info.quotes_only and grounding.hits is not None:
             answers = possible_answers(_best_passages(prompt))
             sampling = _choosing_among(answers, sampling, question.requested, model.backend)
         request = GenerationRequest(
             prompt.tokens,
-            shared_prefix=prompt.shared_prefix,
+            shared_prefix=prompt.shared_prefix if question.system is None else 0,  # a client's own is nobody else's
             sampling=sampling,
             priority=question.priority,
             deadline=arrived + self._request_timeout,
@@ -88,17 +91,19 @@ class Assistant:
 
     def _ground(self, question: Question) -> Grounding:
         base = self._knowledge.get()
-        if base is None or not question.grounding:
+        if base is None or not question.grounding or question.bare:
             return Grounding(base, None)
         return Grounding(base, base.relevant(question.text, limit=self._articles))
 
     def _build_prompt(
-        self, backend: LanguageModel, question: Question, grounding: Grounding, sampling: SamplingParameters
+        self, model: LoadedModel, question: Question, grounding: Grounding, sampling: SamplingParameters
     ) -> ConversationPrompt:
+        if question.bare:
+            return bare_prompt(model, question.text, field=question.text_field)
         try:
             return ConversationPrompt.build(
-                backend,
-                system=self._system_prompt,
+                model.backend,
+                system=self._system_prompt if question.system is None else question.system,
                 question=question.text,
                 history=question.history,
                 hits=grounding.hits,
@@ -109,6 +114,20 @@ class Assistant:
         except TemplateFailed as error:
             message = "The chat template of the loaded model cannot render this conversation."
             raise ServiceError(500, "bad_chat_template", message) from error
+
+    def _adapter(self, entry: ModelEntry, requested: str | None) -> str | None:
+        """The adapter that a request for `requested` means: its own name, or MODEL+ADAPTER; an alias means the bare
+        model. Raises ServiceError 404."""
+        if requested in (None, entry.id):
+            return None
+        for name in entry.adapters:
+            if requested in (name, f"{entry.id}+{name}"):
+                return name
+        if requested in self._aliases:
+            return None
+        names = [entry.id, *(f"{entry.id}+{name}" for name in entry.adapters)]
+        message = f"This server serves {', '.join(names)} only."
+        raise ServiceError(404, "unknown_model", message, errors={"model": ["Unknown model."]})
 
 
 def _best_passages(prompt: ConversationPrompt) -> list[Passage]:
@@ -130,18 +149,6 @@ def _choosing_among(
         # The best passage, not one of the better ones, unless the client wants to draw.
         temperature=requested.get("temperature", 0.0) if sampling.temperature else 0.0,
     )
-
-
-def _adapter(entry: ModelEntry, requested: str | None) -> str | None:
-    """The adapter that a request for `requested` means: its own name, or MODEL+ADAPTER. Raises ServiceError 404."""
-    if requested in (None, entry.id):
-        return None
-    for name in entry.adapters:
-        if requested in (name, f"{entry.id}+{name}"):
-            return name
-    names = [entry.id, *(f"{entry.id}+{name}" for name in entry.adapters)]
-    message = f"This server serves {', '.join(names)} only."
-    raise ServiceError(404, "unknown_model", message, errors={"model": ["Unknown model."]})
 
 
 def _submit(model: LoadedModel, request: GenerationRequest, field: str) -> None:

@@ -43,7 +43,7 @@ class RunningAnswer:
         asked_for_sources: bool,
         started: float,
     ) -> None:
-        self._model_id = model.id if request.adapter is None else f"{model.id}+{request.adapter}"
+        self.model_id = model.id if request.adapter is None else f"{model.id}+{request.adapter}"
         self._info = model.backend.info
         self._request = request
         self._prompt = prompt
@@ -85,7 +85,7 @@ class RunningAnswer:
         cited = citations.check(text, {source.number for source in self.sources}, self._exists)
         return Answer(
             text=text,
-            model=self._model_id,
+            model=self.model_id,
             prompt_tokens=finished.prompt_tokens,
             completion_tokens=finished.completion_tokens,
             processing_time=time.monotonic() - self._started,
