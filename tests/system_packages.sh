@@ -2,7 +2,7 @@
 # Installs the Debian packages that the tests start, where root or sudo allows; else names them and fails.
 set -euo pipefail
 
-declare -A package_of=([chromium]=chromium [chromedriver]=chromium-driver)
+declare -A package_of=([chromium]=chromium [chromedriver]=chromium-driver [redis-server]=redis-server)
 missing=()
 for command in "${!package_of[@]}"; do
   command -v "$command" >/dev/null || missing+=("${package_of[$command]}")
