@@ -42,6 +42,8 @@ def addresses_in(headers: Iterable[str]) -> tuple[Address, ...]:
 def normalised(text: str) -> str | None:
     """`text` as we store and compare addresses, or None when it is none."""
     local, _, domain = text.strip().rpartition("@")
+    if not local.isascii():
+        return None  # SMTPUTF8 (RFC 6531), which few servers speak
     try:
         ascii_domain = domain.encode("idna").decode("ascii")
     except UnicodeError:

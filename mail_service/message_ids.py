@@ -13,7 +13,8 @@ _ID = re.compile(r"<([^<>\s]{1,250})>")
 
 def ids_in(headers: Iterable[str]) -> tuple[str, ...]:
     """The ids in these header values, without their angle brackets, in order, each once."""
-    return tuple(dict.fromkeys(found for header in headers for found in _ID.findall(header)))
+    found = (match for header in headers for match in _ID.findall(header) if match.isascii())
+    return tuple(dict.fromkeys(found))
 
 
 def our_id(secret: bytes, identity: str, kind: str, domain: str) -> str:
