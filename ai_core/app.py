@@ -11,23 +11,29 @@ from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ai_core.api.access import Limits, guard
+from ai_core.api.access import Limits, guard, required_scope
+from ai_core.api.admin import maintenance_blueprint, observation_blueprint
 from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.answers import answers_blueprint
+from ai_core.api.audit import audit_blueprint, audit_requests
 from ai_core.api.blueprint import Api
-from ai_core.api.health import EngineCollector, health_blueprint, metrics_blueprint
+from ai_core.api.collectors import EngineCollector, OperationsCollector
+from ai_core.api.health import health_blueprint, metrics_blueprint
 from ai_core.api.key_admin import key_admin_blueprint
 from ai_core.api.knowledge import knowledge_blueprint
 from ai_core.api.openapi import OPENAPI_CONFIG
 from ai_core.api.pages import blueprint as pages
+from ai_core.api.people import people_blueprint
+from ai_core.api.usage import usage_blueprint
 from ai_core.assistant import Assistant
-from ai_core.checks import component_checks
+from ai_core.jobs import log_directory
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.model_host import ModelHost
+from ai_core.operations import Operations
 from ai_core.settings import Settings
 from common.errors import ServiceError, error_response, register_error_handlers
 from common.log import accepted_request_id, current_request_id, request_id
-from common.metrics import time_requests
+from common.metrics import ComponentCollector, ErrorCounter, time_requests, watch_process
 from common.readable_json import ReadableJson
 
 logger = logging.getLogger(__name__)
@@ -41,6 +47,7 @@ class Parts:
     model: ModelHost
     knowledge: CurrentKnowledge
     assistant: Assistant
+    operations: Operations
 
 
 def create_app(settings: Settings, parts: Parts) -> Flask:
@@ -51,7 +58,14 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     app.url_map.strict_slashes = False
     _behind_proxies(app, settings.trusted_proxies)
     registry = CollectorRegistry()
-    registry.register(EngineCollector(parts.model))
+    operations = parts.operations
+    for collector in (
+        EngineCollector(parts.model),
+        OperationsCollector(operations),
+        ComponentCollector(operations.checks),
+    ):
+        registry.register(collector)
+    watch_process(registry)
     limits = Limits(
         key=settings.rate_limit_per_minute,
         user=settings.rate_limit_user_per_minute,
@@ -60,26 +74,51 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     )
     _identify_requests(app)
     time_requests(app, registry)
+    errors = ErrorCounter(registry)
+    errors.watch(app)
+    answer_metrics = AnswerMetrics(registry, errors, operations.usage.put, operations.people.hash_of)
     _hold_database(app, parts.database)
     guard(app, limits)
+    audit_requests(app)
+    answer_metrics.watch(app)
+    _wake_model(app, operations)
     _refuse_other_bodies(app)
 
     api = Api(app)
     api.register_blueprint(
-        answers_blueprint(
-            parts.assistant, limits, AnswerMetrics(registry), max_prompt_length=settings.max_prompt_length
-        )
+        answers_blueprint(parts.assistant, limits, answer_metrics, max_prompt_length=settings.max_prompt_length)
     )
     api.register_blueprint(knowledge_blueprint(parts.knowledge))
     api.register_blueprint(key_admin_blueprint())
-    checks = component_checks(parts.model, parts.knowledge, parts.database, stall_seconds=settings.engine_stall_seconds)
-    api.register_blueprint(health_blueprint(checks, parts.model))
+    _register_administration(api, settings, parts)
+    api.register_blueprint(health_blueprint(operations.checks, parts.model))
     api.register_blueprint(metrics_blueprint(registry))
     app.register_blueprint(pages)
     register_error_handlers(app)
     app.register_error_handler(peewee.OperationalError, _database_away)
     app.register_error_handler(peewee.InterfaceError, _database_away)
     return app
+
+
+def _register_administration(api: Api, settings: Settings, parts: Parts) -> None:
+    operations, logs = parts.operations, log_directory(settings)
+    api.register_blueprint(maintenance_blueprint(operations.cleanup, logs))
+    api.register_blueprint(
+        observation_blueprint(settings.data_dir, logs, parts.model, operations.checks, operations.jobs.runs)
+    )
+    api.register_blueprint(audit_blueprint())
+    api.register_blueprint(people_blueprint(operations.people))
+    api.register_blueprint(usage_blueprint())
+
+
+def _wake_model(app: Flask, operations: Operations) -> None:
+    """Every question counts as use of the model, also one that is refused afterwards."""
+
+    def use() -> None:
+        if request.endpoint is not None and required_scope(app, request.endpoint) == "chat":
+            operations.idle.use()
+
+    app.before_request(use)
 
 
 def _behind_proxies(app: Flask, count: int) -> None:

@@ -8,9 +8,10 @@ from ai_core.catalog.entry import NOT_IN_NAMES, ModelEntry
 from ai_core.catalog.errors import CatalogError
 from ai_core.catalog.formats import Format
 from ai_core.catalog.loading import LoadingOptions, ModelLoader
-from ai_core.checks import check_engine, check_model
+from ai_core.checks import check_engine, check_model, component_checks
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.model_host import ModelHost
+from ai_core.operations import build_operations
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage
@@ -39,7 +40,9 @@ def compose(settings: Settings) -> Parts:
         articles=settings.grounding_articles,
         request_timeout=settings.request_timeout,
     )
-    return Parts(database, host, knowledge, assistant)
+    checks = component_checks(host, knowledge, database, stall_seconds=settings.engine_stall_seconds)
+    operations = build_operations(settings, database, host, checks, forget={}, clean={})
+    return Parts(database, host, knowledge, assistant, operations)
 
 
 def begin_to_load(settings: Settings, host: ModelHost) -> None:

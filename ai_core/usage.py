@@ -28,9 +28,10 @@ RETRY_AT_MOST = 30.0
 EXPORT_AT_MOST = 100_000  # rows of one person
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Usage:
-    """One request for an answer. `person` is a keyed hash; `error` the code of the error that it ended with."""
+    """One request for an answer. `person` is a keyed hash; `error` the code of the error that it ended with. Whoever
+    writes it down lets go of it in `UsageLog.put`."""
 
     channel: str
     key_id: int | None = None
@@ -134,7 +135,7 @@ class UsageLog:
 
     def _write(self, rows: list[Usage]) -> None:
         with connection(self._database):
-            RequestUsage.insert_many([_stored(row) for row in rows]).execute()
+            RequestUsage.insert_many([_stored(row) for row in rows]).execute(self._database)
         self._end_of_write()
 
     def _put_back(self, rows: list[Usage]) -> None:

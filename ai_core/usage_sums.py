@@ -33,8 +33,8 @@ class Sums:
     @classmethod
     def of(cls, values: Iterable[Any]) -> Sums:
         """From a row of the database, whose sums may be decimals or null."""
-        counts = [value or 0 for value in values]
-        return cls(*map(int, counts[:-1]), seconds=float(counts[-1]))
+        requests, errors, cached, prompt, completion, seconds = (value or 0 for value in values)
+        return cls(int(requests), int(errors), int(cached), int(prompt), int(completion), float(seconds))
 
     def __add__(self, other: Sums) -> Sums:
         return Sums(*(getattr(self, part.name) + getattr(other, part.name) for part in fields(Sums)))

@@ -19,7 +19,9 @@ def build() -> Flask:
     parts = compose(settings)
     parts.knowledge.get()  # before the first question, not during it
     begin_to_load(settings, parts.model)
-    atexit.register(parts.model.stop)
+    parts.operations.start()
+    atexit.register(parts.operations.stop)
+    atexit.register(parts.model.stop)  # runs first: what its answers used is written down after it
     app = create_app(settings, parts)
     app.extensions["heartbeat"] = heartbeat(settings, parts.model)  # gunicorn's worker starts it once it listens
     return app

@@ -56,15 +56,26 @@ class Scheduler:
         self._holder = secrets.token_hex(8)
         self._running: set[str] = set()  # its lock guards it
         self._lock = threading.Lock()
+        self._has_table = False
         self.stopping = threading.Event()  # a long job may look at it
         self._scheduler = BackgroundScheduler(
             timezone=timezone.utc, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
         self._scheduler.add_job(self._renew, IntervalTrigger(seconds=LEASE / 3, timezone=timezone.utc))
 
-    def every(self, name: str, seconds: float, function: Callable[[], object]) -> None:
-        """Run `function` once in every `seconds`, from soon after the start."""
-        run = partial(self._run, name, function, lambda: float(time.time() // seconds), True)
+    def every(
+        self, name: str, seconds: float, function: Callable[[], object], *, even_without_database: bool = False
+    ) -> None:
+        """Run `function` once in every `seconds`, from soon after the start. While the database is away it waits, or,
+        `even_without_database`, every process runs it."""
+        run = partial(self._run, name, function, lambda: float(time.time() // seconds), True, even_without_database)
+        self._add_interval(seconds, run)
+
+    def every_process(self, name: str, seconds: float, function: Callable[[], object]) -> None:
+        """Run `function` every `seconds` in this process, whatever others do: for what a process has of its own."""
+        self._add_interval(seconds, partial(_guarded, name, function))
+
+    def _add_interval(self, seconds: float, run: Callable[[], object]) -> None:
         trigger = IntervalTrigger(seconds=seconds, timezone=timezone.utc)
         self._scheduler.add_job(run, trigger, next_run_time=_soon(min(seconds, self._first_look)))
 
@@ -83,8 +94,14 @@ class Scheduler:
 
     def start(self) -> None:
         """Make the table and begin. Raises peewee.OperationalError where the database does not answer."""
-        migrate(self._database, "scheduler", [Migration("0001_job_run", lambda database: database.execute_sql(_TABLE))])
+        self._make_table()
         self._scheduler.start()
+
+    def _make_table(self) -> None:
+        if not self._has_table:
+            table = Migration("0001_job_run", lambda database: database.execute_sql(_TABLE))
+            migrate(self._database, "scheduler", [table])
+            self._has_table = True
 
     def stop(self) -> None:
         """Begin no more jobs, and wait for those that run: `stopping` tells them."""
@@ -93,7 +110,8 @@ class Scheduler:
             self._scheduler.shutdown(wait=True)
 
     def runs(self) -> list[JobRun]:
-        """The last run of each job, by whichever process."""
+        """The last run of each job, by whichever process, also before this one starts."""
+        self._make_table()
         with connection(self._database):
             rows = self._sql(
                 "SELECT name, started_at, finished_at, outcome FROM job_run "
@@ -106,25 +124,30 @@ class Scheduler:
 
     # -- who runs a job -----------------------------------------------------------------------------------------------
 
-    def _run(self, name: str, function: Callable[[], object], slot: Callable[[], float], due_when_new: bool) -> None:
+    def _run(
+        self,
+        name: str,
+        function: Callable[[], object],
+        slot: Callable[[], float],
+        due_when_new: bool,
+        even_without_database: bool = False,
+    ) -> None:
+        if self.stopping.is_set():
+            return
         try:
-            if self.stopping.is_set() or not self._claim(name, slot(), due_when_new):
+            if not self._claim(name, slot(), due_when_new):
                 return
         except peewee.PeeweeException as error:
-            logger.warning("job skipped: the database is away", extra={"job": name, "reason": type(error).__name__})
+            logger.warning("job not claimed: the database is away", extra={"job": name, "reason": type(error).__name__})
+            if even_without_database:
+                _guarded(name, function)
             return
         with self._lock:
             self._running.add(name)
-        outcome = "failed"
-        try:
-            function()
-            outcome = "ok"
-        except Exception:
-            logger.exception("job failed", extra={"job": name})
-        finally:
-            with self._lock:
-                self._running.discard(name)
-            self._release(name, outcome)
+        outcome = _guarded(name, function)
+        with self._lock:
+            self._running.discard(name)
+        self._release(name, outcome)
 
     def _claim(self, name: str, slot: float, due_when_new: bool) -> bool:
         now = time.time()
@@ -170,6 +193,16 @@ class Scheduler:
         if not isinstance(self._database, peewee.SqliteDatabase):
             statement = statement.replace("?", "%s")
         return self._database.execute_sql(statement, values)
+
+
+def _guarded(name: str, function: Callable[[], object]) -> str:
+    """Run one job, which may fail; returns its outcome."""
+    try:
+        function()
+    except Exception:
+        logger.exception("job failed", extra={"job": name})
+        return "failed"
+    return "ok"
 
 
 def _soon(seconds: float) -> datetime:

@@ -15,6 +15,7 @@ from ai_core.assistant import Assistant
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.formats import Format
 from ai_core.catalog.loading import LoadingOptions, ModelLoader, Prepared
+from ai_core.checks import component_checks
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine
 from ai_core.engine.serving import Serving
@@ -23,6 +24,7 @@ from ai_core.knowledge import importer
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.knowledge.legi import CODE_ID
 from ai_core.model_host import ModelHost
+from ai_core.operations import build_operations
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage
@@ -121,5 +123,8 @@ def build_core(
     )
     if started:
         host.load(model or SCRIPTED)
-    parts = Parts(database, host, knowledge, assistant)
+    checks = component_checks(host, knowledge, database, stall_seconds=settings.engine_stall_seconds)
+    operations = build_operations(settings, database, host, checks, forget={}, clean={})
+    operations.usage.start()
+    parts = Parts(database, host, knowledge, assistant, operations)
     return Core(create_app(settings, parts), parts, backend, loader, settings)

@@ -27,3 +27,5 @@ ANSWER = {
     "cached": False,
 }
 NEW_KEY = {"name": "Site du cabinet", "scopes": ["chat"], "rate_limit_per_minute": 30}
+CLEANUP = {"operations": ["clean_logs", "clean_temp"], "force": False}
+PURGE = {"older_than_days": 30, "keep_latest_files": 100, "log_levels": ["debug", "info"]}

@@ -24,3 +24,26 @@ class ReadinessSchema(Schema):
     status = fields.String(required=True, validate=validate.OneOf(("ready", "degraded", "unavailable")))
     components = fields.Dict(keys=fields.String(), values=fields.Nested(ComponentSchema), required=True)
     engine = fields.Dict(keys=fields.String(), metadata={"description": "Slots, queue and KV cells in use."})
+
+
+class SampleSchema(Schema):
+    """One figure. Infinity and NaN, which JSON lacks, are texts."""
+
+    name = fields.String(required=True, metadata={"example": "http_requests_total"})
+    labels = fields.Dict(required=True, keys=fields.String(), values=fields.String())
+    value = fields.Raw(required=True, metadata={"example": 42})
+
+
+class MetricSchema(Schema):
+    """Figures that belong together."""
+
+    name = fields.String(required=True)
+    type = fields.String(required=True)
+    help = fields.String(required=True)
+    samples = fields.List(fields.Nested(SampleSchema), required=True)
+
+
+class MetricsSchema(Schema):
+    """What Prometheus would read."""
+
+    metrics = fields.List(fields.Nested(MetricSchema), required=True)

@@ -6,15 +6,13 @@ from dataclasses import asdict
 from datetime import timezone
 from typing import Any
 
-from flask import request
-
 from ai_core.api import examples
-from ai_core.api.access import SECURITY, current_key, requires
+from ai_core.api.access import SECURITY, requires
+from ai_core.api.audit import audit_target
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, WITH_BODY, errors
 from ai_core.api.key_schemas import KeyListSchema, KeyWithTextSchema, NewKeySchema
 from ai_core.keys import KeyRecord, create_key, list_keys, revoke_key, rotate_key
-from ai_core.storage import AuditEntry
 from common.errors import InvalidFields, ServiceError
 
 KEY_ID = "<int(max=2147483647):key_id>"  # PostgreSQL's integer
@@ -54,7 +52,7 @@ def key_admin_blueprint() -> Blueprint:
             raise InvalidFields({"allowed_networks": [str(error)]}) from error
         except OverflowError as error:
             raise InvalidFields({"expires_at": ["Not a date that can be reached."]}) from error
-        _audit("keys.create", record.prefix)
+        audit_target(record.prefix)
         return _with_text(record, text)
 
     @blueprint.route(f"/{KEY_ID}/rotate", methods=["POST"])
@@ -67,7 +65,7 @@ def key_admin_blueprint() -> Blueprint:
         rotated = rotate_key(key_id)
         if rotated is None:
             raise _no_such_key()
-        _audit("keys.rotate", rotated[0].prefix)
+        audit_target(f"{key_id},{rotated[0].prefix}")
         return _with_text(*rotated)
 
     @blueprint.route(f"/{KEY_ID}", methods=["DELETE"])
@@ -79,7 +77,6 @@ def key_admin_blueprint() -> Blueprint:
         """Revoke a key"""
         if not revoke_key(key_id):
             raise _no_such_key()
-        _audit("keys.revoke", str(key_id))
 
     return blueprint
 
@@ -90,9 +87,3 @@ def _no_such_key() -> ServiceError:
 
 def _with_text(record: KeyRecord, text: str) -> dict[str, Any]:
     return {**asdict(record), "key": text}
-
-
-def _audit(action: str, target: str) -> None:
-    AuditEntry.create(
-        actor=current_key().prefix, action=action, target=target, address=request.remote_addr or "", outcome="done"
-    )

@@ -162,7 +162,13 @@ def test_keys_are_made_listed_rotated_and_revoked_over_http(core: Core) -> None:
     assert client.delete(f"/api/v1/admin/keys/{key_id}", headers=admin).status_code == 404
     assert ask(core, rotated).status_code == 401
     with connection(core.parts.database):
-        assert [entry.action for entry in AuditEntry.select()] == ["keys.create", "keys.rotate", "keys.revoke"]
+        entries = [(entry.action, entry.outcome) for entry in AuditEntry.select().order_by(AuditEntry.id)]
+    assert entries == [
+        ("keys.create", "done"),
+        ("keys.rotate", "done"),
+        ("keys.revoke", "done"),
+        ("keys.revoke", "refused: unknown_key"),
+    ]
 
 
 @pytest.mark.parametrize(
