@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Protocol
 
 from flask import Flask, Response, current_app, g, has_request_context, request
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -12,7 +14,6 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from ai_core.answer import Answer
 from ai_core.api.access import required_scope
 from ai_core.engine.request import TextChunk
-from ai_core.running_answer import RunningAnswer
 from ai_core.usage import Usage
 from common.errors import ServiceError
 from common.metrics import BUCKETS, ErrorCounter, error_code
@@ -31,9 +32,10 @@ class Asker:
     person: str | None
 
 
-def note_asker(channel: str, user_id: str | None) -> None:
-    """Say for whom the request being served asks; without it the channel is `api` and nobody is known."""
-    g.asked_by = (channel, user_id)
+class BeingTold(Protocol):
+    """An answer whose events can be read once."""
+
+    def events(self) -> Iterator[TextChunk | Answer | None]: ...
 
 
 class AnswerMetrics:
@@ -89,24 +91,21 @@ class AnswerMetrics:
 
         app.after_request(end)
 
-    def watched(self, running: RunningAnswer, arrived: float) -> Iterator[TextChunk | Answer | None]:
+    def watched(self, running: BeingTold, arrived: float) -> Iterator[TextChunk | Answer | None]:
         """The events of `running`, measured on their way. `arrived` is a time.perf_counter() value. Call it while the
         request is served; the events may be read later."""
         g.is_noted = True
         return self._measured(running, arrived, self._asker())
 
-    def _measured(self, running: RunningAnswer, arrived: float, asker: Asker) -> Iterator[TextChunk | Answer | None]:
-        before: float | None = None
+    def _measured(self, running: BeingTold, arrived: float, asker: Asker) -> Iterator[TextChunk | Answer | None]:
         usage = Usage(asker.channel, asker.key_id, asker.person, finish_reason="cancelled")
+        moments: list[float] = []  # of the pieces
         try:
             for event in running.events():
                 if isinstance(event, TextChunk):
-                    now = time.perf_counter()
-                    (self._first_token if before is None else self._between).observe(now - (before or arrived))
-                    before = now
-                    usage.completion_tokens += 1  # until the answer tells how many there were
+                    moments.append(time.perf_counter())
                 if isinstance(event, Answer):
-                    self._finish(usage, event)
+                    _fill(usage, event)
                 yield event
         except ServiceError as error:
             usage.finish_reason, usage.error = "error", error.code
@@ -115,20 +114,33 @@ class AnswerMetrics:
             raise
         finally:
             usage.seconds = time.perf_counter() - arrived
-            self._answers.labels(usage.finish_reason).inc()
-            self._whole.observe(usage.seconds)
+            usage.completion_tokens = usage.completion_tokens or len(moments)  # of an answer that broke off
+            self._observe(usage, moments, arrived)
             self._note(usage)
 
-    def _finish(self, usage: Usage, answer: Answer) -> None:
-        usage.model = answer.model
-        usage.finish_reason = answer.finish_reason.value
-        usage.prompt_tokens, usage.completion_tokens = answer.prompt_tokens, answer.completion_tokens
-        self._prompt_tokens.observe(answer.prompt_tokens)
-        self._completion_tokens.observe(answer.completion_tokens)
+    def _observe(self, usage: Usage, moments: list[float], arrived: float) -> None:
+        self._answers.labels(usage.finish_reason).inc()
+        self._whole.observe(usage.seconds)
+        if moments:
+            self._first_token.observe(moments[0] - arrived)
+        if usage.cached:
+            return  # nothing was computed for it
+        for before, after in pairwise(moments):
+            self._between.observe(after - before)
+        if usage.model is not None:
+            self._prompt_tokens.observe(usage.prompt_tokens)
+            self._completion_tokens.observe(usage.completion_tokens)
 
     def _asker(self) -> Asker:
         channel, user_id = g.get("asked_by", ("api", None))
         return Asker(g.key.id, channel, None if not user_id else self._hash_of(channel, user_id))
+
+
+def _fill(usage: Usage, answer: Answer) -> None:
+    usage.model = answer.model
+    usage.finish_reason = answer.finish_reason.value
+    usage.prompt_tokens, usage.completion_tokens = answer.prompt_tokens, answer.completion_tokens
+    usage.cached = bool(getattr(answer, "cached", False))
 
 
 def _is_refused_question() -> bool:

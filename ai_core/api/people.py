@@ -12,7 +12,7 @@ from ai_core.api.documented import KEYED, errors
 from ai_core.people import People
 from ai_core.storage import utc_now
 
-PERSON = "<string(maxlength=40):channel>/<string(maxlength=200):user_id>"
+PERSON = "<string(maxlength=40):channel>/<path:user_id>"  # an address may hold a slash
 
 
 def people_blueprint(people: People) -> Blueprint:
