@@ -87,6 +87,13 @@ class Environment:
             raise SettingError(f"{name}: {value} is not a file")
         return path
 
+    def existing_folder(self, name: str) -> Path | None:
+        """A folder that must be there when the variable is set."""
+        path = self.existing_path(name)
+        if path is not None and not path.is_dir():
+            raise SettingError(f"{name}: {self._value(name)} is not a folder")
+        return path
+
     def existing_path(self, name: str) -> Path | None:
         """A file or folder that must be there when the variable is set."""
         value = self._value(name)

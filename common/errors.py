@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, jsonify
+from flask import Flask, Response, current_app, jsonify
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from common.log import current_request_id
@@ -40,11 +40,15 @@ class ServiceError(Exception):
         self.retry_after = retry_after
 
 
+ErrorForm = Callable[[ServiceError], tuple[int, dict[str, Any]]]
+_FORM = "error_form"
+
+
 class InvalidFields(ServiceError):
     """422: `errors` maps each bad field to what is wrong with it."""
 
-    def __init__(self, errors: Mapping[str, Any]) -> None:
-        super().__init__(422, "invalid_fields", "The request has invalid fields.", errors=errors)
+    def __init__(self, errors: Mapping[str, Any], *, code: str = "invalid_fields") -> None:
+        super().__init__(422, code, "The request has invalid fields.", errors=errors)
 
 
 def error_body(error: ServiceError) -> dict[str, Any]:
@@ -56,10 +60,17 @@ def error_body(error: ServiceError) -> dict[str, Any]:
     return body
 
 
+def own_form(error: ServiceError) -> tuple[int, dict[str, Any]]:
+    """Status and body in the one shape of our own."""
+    return error.status, error_body(error)
+
+
 def error_response(error: ServiceError) -> Response:
-    """The HTTP response that stands for `error`."""
-    response = jsonify(error_body(error))
-    response.status_code = error.status
+    """The HTTP response that stands for `error`, in the form that its application chose."""
+    form: ErrorForm = current_app.extensions.get(_FORM, own_form)
+    status, body = form(error)
+    response = jsonify(body)
+    response.status_code = status
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if error.status == HTTPStatus.UNAUTHORIZED:
@@ -67,8 +78,10 @@ def error_response(error: ServiceError) -> Response:
     return response
 
 
-def register_error_handlers(app: Flask) -> None:
-    """Answer every error of `app` in the one shape: never an HTML page, never a stack trace."""
+def register_error_handlers(app: Flask, *, form: ErrorForm = own_form) -> None:
+    """Answer every error of `app` in the one shape: never an HTML page, never a stack trace. `form` gives status and
+    body, for routes that keep to somebody else's shape."""
+    app.extensions[_FORM] = form
     app.register_error_handler(ServiceError, error_response)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected_error)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from marshmallow import Schema
+
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.schemas import ErrorSchema
 
@@ -27,14 +29,16 @@ WITH_BODY = (400, 413, 415, 422)
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
 
 
-def errors(blueprint: Blueprint, *statuses: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Document that a view can answer with these error statuses, in the one error shape."""
+def errors(
+    blueprint: Blueprint, *statuses: int, schema: type[Schema] = ErrorSchema
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Document that a view can answer with these error statuses, in the one error shape, or that of `schema`."""
 
     def declare(view: Callable[..., Any]) -> Callable[..., Any]:
         for status in sorted(set(statuses), reverse=True):
             view = blueprint.alt_response(
                 status,
-                schema=ErrorSchema,
+                schema=schema,
                 description=DESCRIPTIONS[status],
                 headers=RETRY_AFTER if status in (429, 503) else None,
                 success=False,

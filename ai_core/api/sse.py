@@ -20,3 +20,8 @@ HEADERS = {
 def event(name: str, data: Mapping[str, Any]) -> str:
     """One event; JSON has no raw newline, so one data line suffices."""
     return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"
+
+
+def unnamed(value: Mapping[str, Any]) -> str:
+    """One event without a name, as OpenAI's API streams."""
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
