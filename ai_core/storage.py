@@ -155,6 +155,32 @@ class ComponentState(Table):
         primary_key = peewee.CompositeKey("host", "name")
 
 
+class ModelDownload(Table):
+    """A model fetched, or to be fetched, from the Hub; never a token. `request_key` is equal for equal requests;
+    `had_token` says that one was given, which a restart loses. Sizes in bytes."""
+
+    id = peewee.CharField(max_length=32, primary_key=True)
+    host = peewee.CharField(max_length=100)  # whose disk it goes to
+    request_key = peewee.CharField(max_length=32, index=True)
+    model_name = peewee.CharField(max_length=100)
+    model_format = peewee.CharField(max_length=20, null=True)
+    filename = peewee.CharField(max_length=300, null=True)
+    revision = peewee.CharField(max_length=200)
+    had_token = peewee.BooleanField(default=False)
+    status = peewee.CharField(max_length=12)  # queued, downloading, verifying, done, failed, cancelled
+    error_code = peewee.CharField(max_length=40, null=True)
+    error = peewee.TextField(null=True)
+    commit = peewee.CharField(max_length=64, null=True)
+    model_id = peewee.CharField(max_length=100, null=True)
+    format = peewee.CharField(max_length=20, null=True)
+    reason = peewee.TextField(null=True)
+    bytes_total = peewee.BigIntegerField(null=True)
+    bytes_done = peewee.BigIntegerField(default=0)
+    created_at = peewee.DateTimeField(default=utc_now)
+    started_at = peewee.DateTimeField(null=True)
+    finished_at = peewee.DateTimeField(null=True)
+
+
 TABLES = (ApiKey, AuditEntry, KnowledgeRevision, KnowledgeArticle)
 
 USAGE_AND_JOBS = (RequestUsage, UsageDay, CleanupRun, WebhookDelivery, ComponentState)
@@ -162,6 +188,7 @@ USAGE_AND_JOBS = (RequestUsage, UsageDay, CleanupRun, WebhookDelivery, Component
 MIGRATIONS = (
     Migration("0001_first_tables", lambda database: database.create_tables(TABLES)),
     Migration("0002_usage_and_jobs", lambda database: database.create_tables(USAGE_AND_JOBS)),
+    Migration("0003_downloads", lambda database: database.create_tables([ModelDownload])),
 )
 
 

@@ -1,0 +1,110 @@
+"""One download from beginning to end, in this process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ai_core.catalog.downloads.errors import DownloadError
+from ai_core.catalog.downloads.folder import DownloadFolder
+from ai_core.catalog.downloads.hub import Hub, no_space_or
+from ai_core.catalog.downloads.plan import Plan, make_plan, require_disk
+from ai_core.catalog.downloads.request import DownloadRequest
+from ai_core.catalog.downloads.transfer import Patience, Report, Transfer
+from ai_core.catalog.memory import Load
+
+REPORT_EVERY = 0.2  # seconds
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadJob:
+    """What to fetch, from where, to where. `models` is DATA_DIR/models; `reserved` bytes of the disk belong to other
+    downloads. The token shows in no representation."""
+
+    request: DownloadRequest
+    endpoint: str
+    models: Path
+    load: Load
+    patience: Patience = field(default_factory=Patience)
+    reserved: int = 0
+    token: str | None = field(default=None, repr=False)
+
+    @property
+    def folder(self) -> DownloadFolder:
+        return DownloadFolder(self.models, self.request.key)
+
+    def plan(self) -> Plan:
+        """What is to be fetched; an unfinished download's plan stays. Raises DownloadError."""
+        found = Plan.read(self.folder.path)
+        return found or self._patiently(lambda _: None)
+
+    def run(self, tell: Tell) -> None:
+        """Fetch, check, and land the model; `tell` hears the events. Raises DownloadError.
+
+        Events: planned (commit, total, model_id, format, files, reason), step (step), bytes (done), waiting (seconds,
+        code, message), done (model_id, path, format).
+        """
+        try:
+            with self.folder.locked():
+                self._run(tell)
+        except DownloadError as error:
+            if error.code in ("revision_not_found", "file_not_found"):
+                self.folder.remove()  # the plan led nowhere: the next one is made anew
+            raise
+        except OSError as error:
+            raise no_space_or(error) from error
+
+    def _run(self, tell: Tell) -> None:
+        plan = Plan.read(self.folder.path) or self._patiently(tell)
+        plan.save(self.folder.path)
+        tell({
+            "event": "planned", "commit": plan.commit, "total": plan.total, "model_id": plan.model_id,
+            "format": plan.format, "files": [file.path for file in plan.files], "reason": plan.reason,
+        })  # fmt: skip
+        place = self.folder.landed(plan)
+        if place is None:
+            transfer = Transfer(self._hub(), plan, self.folder.files, self.patience, _report(tell))
+            require_disk(plan, self.folder.files, there=transfer.there(), reserved=self.reserved)
+            tell({"event": "bytes", "done": transfer.there()})
+            transfer.run()
+            place = self.folder.land(plan)
+        else:
+            self.folder.remove()
+        tell({"event": "bytes", "done": plan.total})
+        model = place / PurePosixPath(plan.files[0].path) if plan.format == "gguf" else place
+        tell({"event": "done", "model_id": place.name, "path": str(model), "format": plan.format})
+
+    def _patiently(self, tell: Tell) -> Plan:
+        """The plan, asked for again while the Hub has trouble."""
+        attempt = 1
+        while True:
+            try:
+                self.folder.path.mkdir(parents=True, exist_ok=True)
+                return make_plan(self._hub(), self.request, self.load, self.folder.path)
+            except DownloadError as error:
+                attempt += 1
+                pause = self.patience.before(attempt, error)
+                _report(tell).waiting(pause, error)
+                time.sleep(pause)
+
+    def _hub(self) -> Hub:
+        return Hub(self.endpoint, self.request, self.token, timeout=self.patience.timeout)
+
+
+def _report(tell: Tell) -> Report:
+    last = 0.0
+
+    def tell_bytes(done: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= REPORT_EVERY:
+            last = time.monotonic()
+            tell({"event": "bytes", "done": done})
+
+    def tell_waiting(seconds: float, error: DownloadError) -> None:
+        tell({"event": "waiting", "seconds": round(seconds, 1), "code": error.code, "message": str(error)})
+
+    return Report(tell_bytes, lambda step: tell({"event": "step", "step": step}), tell_waiting)
