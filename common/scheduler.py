@@ -28,6 +28,7 @@ from common.database import Migration, connection, migrate
 logger = logging.getLogger(__name__)
 
 LEASE = 60.0  # seconds
+LEASES = "leases"  # the job that renews them
 FIRST_LOOK = 30.0  # seconds after the start: what fell due while nobody ran is caught up then
 
 _TABLE = """CREATE TABLE IF NOT EXISTS job_run (
@@ -61,7 +62,7 @@ class Scheduler:
         self._scheduler = BackgroundScheduler(
             timezone=timezone.utc, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )
-        self._scheduler.add_job(self._renew, IntervalTrigger(seconds=LEASE / 3, timezone=timezone.utc))
+        self._scheduler.add_job(self._renew, IntervalTrigger(seconds=LEASE / 3, timezone=timezone.utc), name=LEASES)
 
     def every(
         self, name: str, seconds: float, function: Callable[[], object], *, even_without_database: bool = False
@@ -69,15 +70,15 @@ class Scheduler:
         """Run `function` once in every `seconds`, from soon after the start. While the database is away it waits, or,
         `even_without_database`, every process runs it."""
         run = partial(self._run, name, function, lambda: float(time.time() // seconds), True, even_without_database)
-        self._add_interval(seconds, run)
+        self._add_interval(name, seconds, run)
 
     def every_process(self, name: str, seconds: float, function: Callable[[], object]) -> None:
         """Run `function` every `seconds` in this process, whatever others do: for what a process has of its own."""
-        self._add_interval(seconds, partial(_guarded, name, function))
+        self._add_interval(name, seconds, partial(_guarded, name, function))
 
-    def _add_interval(self, seconds: float, run: Callable[[], object]) -> None:
+    def _add_interval(self, name: str, seconds: float, run: Callable[[], object]) -> None:
         trigger = IntervalTrigger(seconds=seconds, timezone=timezone.utc)
-        self._scheduler.add_job(run, trigger, next_run_time=_soon(min(seconds, self._first_look)))
+        self._scheduler.add_job(run, trigger, name=name, next_run_time=_soon(min(seconds, self._first_look)))
 
     def daily(self, name: str, at: str, function: Callable[[], object]) -> None:
         """Run `function` each day `at` HH:MM, UTC. A day that was missed is caught up at the next start."""
@@ -90,7 +91,12 @@ class Scheduler:
         # The very first look finds no row and only notes where it begins; those after a start find what was missed.
         run = partial(self._run, name, function, slot, False)
         trigger = CronTrigger(hour=moment.hour, minute=moment.minute, timezone=timezone.utc)
-        self._scheduler.add_job(run, trigger, next_run_time=_soon(self._first_look))
+        self._scheduler.add_job(run, trigger, name=name, next_run_time=_soon(self._first_look))
+
+    @property
+    def jobs(self) -> set[str]:
+        """The names of the jobs."""
+        return {job.name for job in self._scheduler.get_jobs()} - {LEASES}
 
     def start(self) -> None:
         """Make the table and begin. Raises peewee.OperationalError where the database does not answer."""

@@ -198,12 +198,28 @@ def test_the_database_may_be_away_for_a_while(tmp_path: Path) -> None:
     scheduler.start()
     with connection(database):
         database.execute_sql("ALTER TABLE job_run RENAME TO job_run_away")
+    anyway, here = threading.Event(), threading.Event()
     scheduler.every("job", 0.1, ran.set)
-    assert not ran.wait(0.5)
+    scheduler.every("anyway", 0.1, anyway.set, even_without_database=True)
+    scheduler.every_process("here", 0.1, here.set)
+    assert anyway.wait(PATIENCE)
+    assert here.wait(PATIENCE)
+    assert not ran.is_set()
     with connection(database):
         database.execute_sql("ALTER TABLE job_run_away RENAME TO job_run")
     assert ran.wait(PATIENCE)
     scheduler.stop()
+
+
+def test_what_a_process_has_of_its_own_each_process_looks_after(url: str) -> None:
+    processes = [scheduler_on(url) for _ in range(2)]
+    looked = [threading.Event() for _ in processes]
+    for scheduler, event in zip(processes, looked, strict=True):
+        scheduler.every_process("look", 3600, event.set)
+        scheduler.start()
+    assert all(event.wait(PATIENCE) for event in looked)
+    for scheduler in processes:
+        scheduler.stop()
 
 
 def test_a_wrong_time_of_day_is_refused() -> None:
