@@ -83,12 +83,6 @@ class IncomingMail:
         """Who wrote it, where there is exactly one."""
         return self.senders[0] if len(self.senders) == 1 else None
 
-    @property
-    def is_urgent(self) -> bool:
-        """Whether the sender marked it so."""
-        priority = header_value(self.message, "X-Priority")[:1]
-        return priority in ("1", "2") or header_value(self.message, "Importance").lower() == "high"
-
 
 def parse_mail(raw: bytes) -> IncomingMail:
     """Read `raw`. Raises Unparsable."""
@@ -124,6 +118,12 @@ def parse_headers(raw: bytes) -> Message:
     if not message.keys():
         raise Unparsable("no header")
     return message
+
+
+def is_urgent(message: Message) -> bool:
+    """Whether the sender marked it so."""
+    priority = header_value(message, "X-Priority")[:1]
+    return priority in ("1", "2") or header_value(message, "Importance").lower() == "high"
 
 
 class _Collected:

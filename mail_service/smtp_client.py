@@ -11,7 +11,6 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
-IMPLICIT_TLS_PORT = 465  # RFC 8314, section 3.3; every other port says STARTTLS
 TIMEOUT = 20.0  # seconds for each step
 
 
@@ -30,14 +29,15 @@ class SendFailed(Exception):
 
 
 class SmtpClient:
-    """One submission server. A connection lives for one message."""
+    """One submission server; TLS from the first byte where `implicit_tls`, else STARTTLS. A connection lives for one
+    message."""
 
     def __init__(
-        self, host: str, port: int, *, secure: bool, username: str, password: str, ca_file: Path | None = None
+        self, host: str, port: int, *, implicit_tls: bool, username: str, password: str, ca_file: Path | None = None
     ) -> None:
         self._host = host
         self._port = port
-        self._secure = secure
+        self._implicit_tls = implicit_tls
         self._username = username
         self._password = password
         self._ca_file = ca_file
@@ -80,12 +80,12 @@ class SmtpClient:
 
     def _connected(self) -> smtplib.SMTP:
         context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
-        if self._secure and self._port == IMPLICIT_TLS_PORT:
+        if self._implicit_tls:
             session: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=TIMEOUT, context=context)
         else:
             session = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT)
         try:
-            if self._secure and self._port != IMPLICIT_TLS_PORT:
+            if not self._implicit_tls:
                 session.starttls(context=context)
             session.ehlo_or_helo_if_needed()
             if session.has_extn("auth"):

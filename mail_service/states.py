@@ -76,7 +76,9 @@ def claim_message(message_id: int, lease: timedelta) -> Message | None:
 def move(message: Message, to: State, **values: Any) -> None:
     """End the claim on `message`, which is being processed, with its next state. Raises ClaimLost."""
     if to in FINAL:
-        values = {"done_at": utc_now(), "raw": None, **values}
+        values = {"done_at": utc_now(), **values}
+    if to is State.REFUSED:
+        values["raw"] = None  # a failed one may be tried again
     changed = (
         Message.update(state=to, claim=None, lease_until=None, **values)
         .where((Message.id == message.id) & (Message.state == State.PROCESSING) & (Message.claim == message.claim))

@@ -85,7 +85,7 @@ class Reply(Table):
     id = peewee.AutoField()
     message = peewee.ForeignKeyField(Message, backref="replies", on_delete="CASCADE")
     kind = peewee.CharField(max_length=10)  # answer, apology
-    message_id = peewee.CharField(max_length=320, unique=True)  # ours: it says nothing of the person
+    our_id = peewee.CharField(max_length=320, unique=True)  # its Message-ID, which says nothing of the person
     state = peewee.CharField(max_length=10)
     reason = peewee.CharField(max_length=40, default="")
     attempts = peewee.IntegerField(default=0)
@@ -136,12 +136,11 @@ class Counter(Table):
 
 
 class Mailbox(Table):
-    """How far the poller has seen a folder (RFC 3501, section 2.3.1.1: uids count within one UIDVALIDITY)."""
+    """When the poller last saw a folder, and under which UIDVALIDITY its uids count (RFC 3501, section 2.3.1.1)."""
 
     folder = peewee.CharField(max_length=200, primary_key=True)
     uid_validity = peewee.BigIntegerField()
-    last_uid = peewee.BigIntegerField()
-    polled_at = peewee.DateTimeField(null=True)
+    polled_at = peewee.DateTimeField()
 
 
 class ApiKey(Table):

@@ -64,7 +64,7 @@ def _by_our_ids(ids: Sequence[str], person: Sequence[str]) -> str | None:
     row = (
         Message.select(Message.thread)
         .join(Reply)
-        .where(Reply.message_id.in_(list(ids)) & Message.person.in_(list(person)))
+        .where(Reply.our_id.in_(list(ids)) & Message.person.in_(list(person)))
         .order_by(Message.id.desc())
         .first()
     )
