@@ -23,7 +23,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECRETS = re.compile(
     r'\bcdt[-_][A-Za-z0-9_-]{8,}|(?i:bearer)\s+[^\s"]+'  # our keys, anybody's tokens
-    r"|\bhf_[A-Za-z0-9]{16,}|\b\d{6,12}:[A-Za-z0-9_-]{30,}"  # of the Hugging Face Hub, of a Telegram bot
+    r"|\bhf_[A-Za-z0-9]{16,}|(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}"  # of the Hugging Face Hub, of a Telegram bot
     r"|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"  # mail addresses
 )
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -47,6 +47,10 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
+        return _SECRETS.sub("[masked]", self.unmasked(record))
+
+    def unmasked(self, record: logging.LogRecord) -> str:
+        """The line before secrets are masked in it: nothing of ours should need the mask."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="microseconds"),
             "level": record.levelname.lower(),
@@ -60,7 +64,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
             line["places"] = _places(record)
-        return _SECRETS.sub("[masked]", json.dumps(line, ensure_ascii=False, default=str))
+        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def _places(record: logging.LogRecord) -> list[str]:

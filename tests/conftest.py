@@ -9,6 +9,12 @@ import pytest
 from flask import Flask
 
 from tests.fakes import Core, build_core
+from tests.log_watch import WATCH
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch the logs of the whole run."""
+    config.pluginmanager.register(WATCH, "log-watch")
 
 
 @pytest.fixture

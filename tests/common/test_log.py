@@ -57,7 +57,13 @@ def test_only_sane_request_ids_are_accepted() -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["paul.durand@example.org", "hf_abcdefghijklmnopqrstuv", "123456789:AAF" + "x" * 32, "cdt_0123456789ab"],
+    [
+        "paul.durand@example.org",
+        "hf_" + "a1" * 12,
+        "123456789:AAF" + "x" * 32,
+        "bot123456789:AAF" + "x" * 32,
+        "cdt_" + "0" * 12,
+    ],
 )
 def test_addresses_and_tokens_are_masked(secret: str) -> None:
     shown = json.dumps(line(f"refused by {secret}, twice", detail=secret))
