@@ -13,12 +13,21 @@ from ai_core.prompts import Message
 
 
 @dataclass(frozen=True, slots=True)
+class CacheUse:
+    """Whether an answer that is there already will do, and whether the new one may be kept for others."""
+
+    read: bool = True
+    keep: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """`history` is oldest first; `requested` are the generation parameters that the client set, by their API names.
 
     Questions that wait are answered by turns of their `owner`. `conversation` is a key that the questions of one person
     share, and nobody else's: what was computed for one of them may serve the next. A client's own `system` prompt takes
-    the place of ours. A `bare` question is continued as it stands: no system prompt, no template, no articles."""
+    the place of ours. A `bare` question is continued as it stands: no system prompt, no template, no articles. `person`
+    is the keyed hash of who asks, None for somebody unknown."""
 
     text: str
     channel: str = "api"
@@ -32,6 +41,8 @@ class Question:
     priority: Priority = Priority.INTERACTIVE
     system: str | None = None
     bare: bool = False
+    person: str | None = None
+    cache: CacheUse = CacheUse()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +62,4 @@ class Answer:
     citations: tuple[Citation, ...]
     notice: str | None
     logprobs: tuple[TokenLogprob, ...] | None = None
+    cached: bool = False

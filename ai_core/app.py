@@ -11,30 +11,39 @@ from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from ai_core.api.access import Limits, guard, required_scope
+from ai_core.api.access import Limits, Networks, guard, required_scope
 from ai_core.api.admin import maintenance_blueprint, observation_blueprint
 from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.answers import answers_blueprint
 from ai_core.api.audit import audit_blueprint, audit_requests
 from ai_core.api.blueprint import Api
 from ai_core.api.collectors import EngineCollector, OperationsCollector
+from ai_core.api.cors import allow_origins
+from ai_core.api.downloads import DownloadsCollector, downloads_blueprint
 from ai_core.api.health import health_blueprint, metrics_blueprint
 from ai_core.api.key_admin import key_admin_blueprint
 from ai_core.api.knowledge import knowledge_blueprint
+from ai_core.api.media_types import refuse_other_bodies
+from ai_core.api.openai_compat import register as openai_compat
+from ai_core.api.openai_compat.errors import error_form
 from ai_core.api.openapi import OPENAPI_CONFIG
 from ai_core.api.pages import blueprint as pages
 from ai_core.api.people import people_blueprint
 from ai_core.api.usage import usage_blueprint
 from ai_core.assistant import Assistant
+from ai_core.catalog.downloads.queue import Downloads
+from ai_core.embedding_model import EmbeddingModel
 from ai_core.jobs import log_directory
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.model_host import ModelHost
 from ai_core.operations import Operations
 from ai_core.settings import Settings
+from ai_core.speech_model import SpeechModel
 from common.errors import ServiceError, error_response, register_error_handlers
 from common.log import accepted_request_id, current_request_id, request_id
 from common.metrics import ComponentCollector, ErrorCounter, time_requests, watch_process
 from common.readable_json import ReadableJson
+from common.redis_store import RedisStore
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +57,10 @@ class Parts:
     knowledge: CurrentKnowledge
     assistant: Assistant
     operations: Operations
+    store: RedisStore | None
+    embeddings: EmbeddingModel | None = None
+    speech: SpeechModel | None = None
+    downloads: Downloads | None = None
 
 
 def create_app(settings: Settings, parts: Parts) -> Flask:
@@ -71,30 +84,53 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
         user=settings.rate_limit_user_per_minute,
         everybody=settings.rate_limit_global_per_minute,
         failures=settings.auth_failures_per_minute,
+        hash_of=operations.people.hash_of,
+        store=parts.store,
     )
     _identify_requests(app)
     time_requests(app, registry)
     errors = ErrorCounter(registry)
     errors.watch(app)
     answer_metrics = AnswerMetrics(registry, errors, operations.usage.put, operations.people.hash_of)
+    allow_origins(app, settings.cors_origins)
     _hold_database(app, parts.database)
-    guard(app, limits)
+    guard(app, limits, Networks(settings.allowed_networks, settings.admin_networks))
     audit_requests(app)
     answer_metrics.watch(app)
     _wake_model(app, operations)
-    _refuse_other_bodies(app)
+    refuse_other_bodies(app)
 
     api = Api(app)
     api.register_blueprint(
-        answers_blueprint(parts.assistant, limits, answer_metrics, max_prompt_length=settings.max_prompt_length)
+        answers_blueprint(
+            parts.assistant,
+            limits,
+            answer_metrics,
+            max_prompt_length=settings.max_prompt_length,
+            hash_of=operations.people.hash_of,
+        )
+    )
+    openai_compat.register(
+        api,
+        assistant=parts.assistant,
+        host=parts.model,
+        embeddings=parts.embeddings,
+        speech=parts.speech,
+        limits=limits,
+        metrics=answer_metrics,
+        longest=settings.max_prompt_length,
+        hash_of=operations.people.hash_of,
     )
     api.register_blueprint(knowledge_blueprint(parts.knowledge))
     api.register_blueprint(key_admin_blueprint())
+    if parts.downloads is not None:
+        registry.register(DownloadsCollector(parts.downloads))
+        api.register_blueprint(downloads_blueprint(parts.downloads))
     _register_administration(api, settings, parts)
     api.register_blueprint(health_blueprint(operations.checks, parts.model))
     api.register_blueprint(metrics_blueprint(registry))
     app.register_blueprint(pages)
-    register_error_handlers(app)
+    register_error_handlers(app, form=error_form)
     app.register_error_handler(peewee.OperationalError, _database_away)
     app.register_error_handler(peewee.InterfaceError, _database_away)
     return app
@@ -157,7 +193,11 @@ def _identify_requests(app: Flask) -> None:
 def _hold_database(app: Flask, database: peewee.Database) -> None:
     def connect() -> None:
         if request.endpoint is not None and request.endpoint != "health.alive":
-            database.connect(reuse_if_open=True)
+            try:
+                database.connect(reuse_if_open=True)
+            except (peewee.OperationalError, peewee.InterfaceError):
+                # Questions can be answered without it; a view that needs it tries again, and says 503.
+                logger.warning("database away", extra={"route": request.endpoint})
 
     def close(_: BaseException | None) -> None:
         if not database.is_closed():
@@ -165,17 +205,6 @@ def _hold_database(app: Flask, database: peewee.Database) -> None:
 
     app.before_request(connect)
     app.teardown_request(close)
-
-
-def _refuse_other_bodies(app: Flask) -> None:
-    def check() -> None:
-        if request.method == "POST" and request.content_length != 0 and _expects_json() and not request.is_json:
-            raise ServiceError(415, "unsupported_media_type", "Send the body as application/json.")
-
-    def _expects_json() -> bool:
-        return bool(request.content_length) or "Transfer-Encoding" in request.headers
-
-    app.before_request(check)
 
 
 def _database_away(error: Exception) -> Response:

@@ -8,8 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from ai_core.answer import Question
+from ai_core.answer_cache import AnswerCache
+from ai_core.answer_key import answer_key
 from ai_core.bare_prompt import bare_prompt
 from ai_core.catalog.entry import ModelEntry
+from ai_core.content_filter import ContentFilter
 from ai_core.conversation_prompt import ConversationPrompt, QuestionTooLong
 from ai_core.engine.backends.base import BackendError
 from ai_core.engine.errors import EngineBusy, EngineStopped, InvalidRequest, PromptTooLong
@@ -21,7 +24,7 @@ from ai_core.model_host import ModelHost
 from ai_core.parameters import sampling_for
 from ai_core.prompts import TemplateFailed
 from ai_core.quotations import Passage, possible_answers
-from ai_core.running_answer import Grounding, RunningAnswer
+from ai_core.running_answer import AnswerBeingTold, Grounding, RunningAnswer
 from common.errors import InvalidFields, ServiceError
 
 NEUTRAL_FOR_CHOICES: dict[str, Any] = {
@@ -46,6 +49,8 @@ class Assistant:
         articles: int,
         request_timeout: float,
         aliases: Collection[str] = (),
+        cache: AnswerCache | None = None,
+        content_filter: ContentFilter | None = None,
     ) -> None:
         self._host = host
         self._knowledge = knowledge
@@ -53,10 +58,13 @@ class Assistant:
         self._articles = articles
         self._request_timeout = request_timeout
         self._aliases = frozenset(aliases)
+        self._cache = cache
+        self._content_filter = content_filter or ContentFilter(None)
 
-    def ask(self, question: Question) -> RunningAnswer:
+    def ask(self, question: Question) -> AnswerBeingTold:
         """Start an answer. Raises ServiceError when it cannot start: bad input, no model, at capacity."""
         arrived = time.monotonic()
+        self._content_filter.check(question.text_field, question.text)
         model = self._host.current()
         grounding = self._ground(question)
         while True:
@@ -67,7 +75,7 @@ class Assistant:
                     raise ServiceError(503, "model_unavailable", "The model does not answer.", retry_after=5) from error
                 model = self._host.current()  # took its place meanwhile, and has tokens of its own
 
-    def _start(self, model: LoadedModel, question: Question, grounding: Grounding, arrived: float) -> RunningAnswer:
+    def _start(self, model: LoadedModel, question: Question, grounding: Grounding, arrived: float) -> AnswerBeingTold:
         adapter = self._adapter(model.entry, question.model)
         info = model.backend.info
         sampling = sampling_for(question.channel, question.requested, info, model_format=model.form.format.value)
@@ -86,8 +94,15 @@ class Assistant:
             adapter=adapter,
             messages=prompt.messages,
         )
-        _submit(model, request, question.text_field)
-        return RunningAnswer(model, request, prompt, grounding, question.grounding, arrived)
+
+        def start() -> RunningAnswer:
+            _submit(model, request, question.text_field)
+            return RunningAnswer(model, request, prompt, grounding, question.grounding, arrived)
+
+        key = None if self._cache is None else answer_key(question, model, request, grounding)
+        if self._cache is None or key is None:
+            return start()
+        return self._cache.answer(key, start, read=question.cache.read, keep=question.cache.keep)
 
     def _ground(self, question: Question) -> Grounding:
         base = self._knowledge.get()

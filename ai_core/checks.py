@@ -11,6 +11,7 @@ from ai_core.model_host import ModelHost
 from ai_core.model_state import ModelStatus
 from common.database import connection
 from common.health import Check, Status
+from common.redis_store import RedisStore
 
 
 def component_checks(
@@ -75,3 +76,10 @@ def check_database(database: peewee.Database) -> Check:
     with connection(database):
         database.execute_sql("SELECT 1")
     return Check(Status.OK, "Answers.")
+
+
+def check_redis(store: RedisStore) -> Check:
+    """Whether limits and answers are shared with the other processes."""
+    if store.is_up():
+        return Check(Status.OK, "Answers.")
+    return Check(Status.DEGRADED, "Redis does not answer: this process counts and keeps answers for itself.")

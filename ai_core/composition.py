@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+from ai_core.answer_cache import AnswerCache
 from ai_core.app import Parts
 from ai_core.assistant import Assistant
 from ai_core.catalog.entry import NOT_IN_NAMES, ModelEntry
 from ai_core.catalog.errors import CatalogError
 from ai_core.catalog.formats import Format
 from ai_core.catalog.loading import LoadingOptions, ModelLoader
-from ai_core.checks import check_engine, check_model, component_checks
+from ai_core.checks import check_engine, check_model, check_redis, component_checks
+from ai_core.content_filter import ContentFilter
+from ai_core.downloads import build_downloads
+from ai_core.embedding_model import EmbeddingModel
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.model_host import ModelHost
 from ai_core.operations import build_operations
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
+from ai_core.speech_model import SpeechModel
 from ai_core.storage import open_storage
+from common.env import SettingError
+from common.redis_store import RedisStore
 from common.systemd import Heartbeat, Notifier, watchdog_interval
 
 RETRY_REMOTE = 10.0  # seconds
+REDIS_PREFIX = "ai_core"
 
 
 def compose(settings: Settings) -> Parts:
@@ -33,16 +41,57 @@ def compose(settings: Settings) -> Parts:
         calibration_file=settings.data_dir / "calibration.json",
     )
     host = ModelHost(ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace)
+    store = None if settings.redis_url is None else RedisStore(settings.redis_url, prefix=REDIS_PREFIX)
+    cache = AnswerCache(ttl=settings.answer_cache_seconds, max_bytes=settings.answer_cache_bytes, store=store)
     assistant = Assistant(
         host,
         knowledge,
         system_prompt=settings.system_prompt(SYSTEM_PROMPT),
         articles=settings.grounding_articles,
         request_timeout=settings.request_timeout,
+        aliases=settings.model_aliases,
+        cache=cache,
+        content_filter=_content_filter(settings),
     )
     checks = component_checks(host, knowledge, database, stall_seconds=settings.engine_stall_seconds)
-    operations = build_operations(settings, database, host, checks, forget={}, clean={})
-    return Parts(database, host, knowledge, assistant, operations)
+    if store is not None:
+        checks = {**checks, "redis": lambda: check_redis(store)}
+    operations = build_operations(
+        settings,
+        database,
+        host,
+        checks,
+        forget={"cached_answers": cache.forget},
+        clean={"clean_cache": lambda dry_run: cache.stats().bytes if dry_run else cache.clear()[1]},
+    )
+    downloads = build_downloads(settings, database, operations.webhooks, register=lambda _: None)
+    return Parts(database, host, knowledge, assistant, operations, store, *extra_models(settings), downloads)
+
+
+def _content_filter(settings: Settings) -> ContentFilter:
+    try:
+        return ContentFilter(settings.content_filter_file)
+    except (OSError, ValueError) as error:
+        raise SettingError(f"CONTENT_FILTER_FILE: {error}") from None
+
+
+def extra_models(settings: Settings) -> tuple[EmbeddingModel | None, SpeechModel | None]:
+    """The models for embeddings and for speech, where the settings name them; they are loaded when somebody asks."""
+    idle_seconds = 60 * settings.extra_model_idle_minutes
+    embeddings, speech = None, None
+    if settings.embedding_model_file is not None:
+        embeddings = EmbeddingModel(
+            settings.embedding_model_file, timeout=settings.request_timeout, idle_seconds=idle_seconds
+        )
+    if settings.speech_model_dir is not None:
+        speech = SpeechModel(
+            settings.speech_model_dir,
+            most_bytes=settings.max_audio_length,
+            most_seconds=settings.max_audio_seconds,
+            timeout=settings.request_timeout,
+            idle_seconds=idle_seconds,
+        )
+    return embeddings, speech
 
 
 def begin_to_load(settings: Settings, host: ModelHost) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
+import threading
+import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,11 +13,14 @@ import peewee
 
 from ai_core.storage import ApiKey, utc_now
 from common.auth import NewKey, make_key, prefix_of, proves
+from common.networks import is_inside, network
 
 logger = logging.getLogger(__name__)
 
 SCOPES = ("admin", "chat", "models")
 TOUCH_EVERY = timedelta(minutes=1)
+GOOD_FOR = 300.0  # seconds that a key is remembered for while the database is away
+REMEMBERED = 1_000  # keys
 
 
 class KeyRefused(Exception):
@@ -54,7 +59,7 @@ def create_key(
     unknown = set(scopes) - set(SCOPES)
     if unknown or not scopes:
         raise ValueError(f"scopes: choose from {', '.join(SCOPES)}")
-    networks = [str(ipaddress.ip_network(network, strict=False)) for network in allowed_networks]
+    networks = [str(network(text)) for text in allowed_networks]
     made = make_key()
     row = ApiKey.create(
         name=name,
@@ -91,18 +96,19 @@ def revoke_key(key_id: int) -> bool:
 
 
 def verify_key(text: str, address: str) -> KeyRecord:
-    """Return the record of a live key used from `address`, and note its use. Raises KeyRefused."""
+    """Return the record of a live key used from `address`, and note its use. Raises KeyRefused.
+
+    While the database is away, a key that was seen shortly before is as good as it was then."""
     prefix = prefix_of(text)
-    row = ApiKey.get_or_none(ApiKey.prefix == prefix) if prefix else None
-    if row is None or not proves(text, row.digest):
+    seen = _recent.look_up(prefix) if prefix else None
+    if seen is None or not proves(text, seen.digest):
         raise KeyRefused("unknown")
-    record = _record(row)
-    now = utc_now()
+    record, now = seen.record, utc_now()
     if record.revoked_at is not None:
         raise KeyRefused("revoked")
     if record.expires_at is not None and record.expires_at <= now:
         raise KeyRefused("expired")
-    if record.allowed_networks and not _inside(address, record.allowed_networks):
+    if record.allowed_networks and not is_inside(address, map(network, record.allowed_networks)):
         raise KeyRefused("address")
     if record.last_used_at is None or now - record.last_used_at >= TOUCH_EVERY:
         _note_use(record, now)
@@ -112,17 +118,9 @@ def verify_key(text: str, address: str) -> KeyRecord:
 def _note_use(record: KeyRecord, now: datetime) -> None:
     try:
         ApiKey.update(last_used_at=now).where(ApiKey.id == record.id).execute()
-    except peewee.OperationalError:
+    except (peewee.OperationalError, peewee.InterfaceError):
         # A full disk or a locked database: the question matters more than the note.
         logger.warning("use of a key not noted", extra={"key": record.prefix}, exc_info=True)
-
-
-def _inside(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(ip in ipaddress.ip_network(network) for network in networks)
 
 
 def _record(row: ApiKey) -> KeyRecord:
@@ -138,3 +136,42 @@ def _record(row: ApiKey) -> KeyRecord:
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A key's row as it was `at` some moment (time.monotonic)."""
+
+    record: KeyRecord
+    digest: str
+    at: float
+
+
+class _RecentKeys:
+    """The keys that this process read last; asked only while the database is away."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+
+    def look_up(self, prefix: str) -> _Seen | None:
+        """The key in the database, or what is remembered of it. Raises peewee's errors where neither is to be had."""
+        try:
+            row = ApiKey.get_or_none(ApiKey.prefix == prefix)
+        except (peewee.OperationalError, peewee.InterfaceError):
+            seen = self._seen.get(prefix)
+            if seen is None or time.monotonic() - seen.at > GOOD_FOR:
+                raise
+            logger.warning("database away: key taken as it was", extra={"key": prefix})
+            return seen
+        seen = None if row is None else _Seen(_record(row), row.digest, time.monotonic())
+        with self._lock:
+            self._seen.pop(prefix, None)
+            if seen is not None:
+                self._seen[prefix] = seen
+                if len(self._seen) > REMEMBERED:
+                    self._seen.popitem(last=False)
+        return seen
+
+
+_recent = _RecentKeys()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ai_core import texts
 from ai_core.answer import Answer
@@ -29,6 +30,18 @@ class Grounding:
 
     base: KnowledgeBase | None
     hits: Sequence[SearchHit] | None
+
+
+class AnswerBeingTold(Protocol):
+    """What a client reads: written by the engine for it, written for somebody else too, or kept from before."""
+
+    model_id: str
+    sources: tuple[Source, ...]
+    grounded: bool
+
+    def cancel(self) -> None: ...
+
+    def events(self) -> Iterator[TextChunk | Answer | None]: ...
 
 
 class RunningAnswer:

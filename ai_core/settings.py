@@ -7,9 +7,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from common.crypto import SHORTEST_SECRET
 from common.env import Environment, SettingError, existing
+from common.networks import Network, network
 
 EMBEDDED_MODEL = Path(__file__).parent / "demo_model" / "code-du-travail-demo.gguf"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -23,12 +25,23 @@ class Settings:
     port: int
     data_dir: Path
     database_url: str
+    redis_url: str | None = field(repr=False)
     model_file: Path
     model_adapters: Mapping[str, Path]
     remote_urls: tuple[str, ...]
     remote_model: str | None
     remote_api_key: str | None = field(repr=False)
     model_switch_grace: float
+    hf_endpoint: str
+    downloads_at_once: int
+    max_waiting_downloads: int
+    download_timeout: float
+    model_aliases: tuple[str, ...]
+    embedding_model_file: Path | None
+    speech_model_dir: Path | None
+    max_audio_length: int
+    max_audio_seconds: float
+    extra_model_idle_minutes: float
     knowledge_file: Path | None
     system_prompt_file: Path | None
     engine_slots: int
@@ -45,6 +58,12 @@ class Settings:
     auth_failures_per_minute: int
     grounding_articles: int
     web_threads: int
+    answer_cache_seconds: float
+    answer_cache_bytes: int
+    content_filter_file: Path | None
+    cors_origins: tuple[str, ...]
+    allowed_networks: tuple[Network, ...]
+    admin_networks: tuple[Network, ...]
     trusted_proxies: int
     log_level: str
     log_retention_days: int
@@ -72,10 +91,21 @@ class Settings:
             database_url=env.text("DATABASE_URL", f"sqlite:///{data_dir / 'ai_core.sqlite3'}"),
             model_file=model_file,
             model_adapters=adapters,
+            redis_url=_redis(env),
             remote_urls=remote_urls,
             remote_model=env.optional("REMOTE_MODEL"),
             remote_api_key=env.optional("REMOTE_API_KEY"),
             model_switch_grace=env.number("MODEL_SWITCH_GRACE", 20, minimum=0, maximum=60),
+            hf_endpoint=_hub(env),
+            downloads_at_once=env.integer("DOWNLOADS_AT_ONCE", 1, minimum=1, maximum=4),
+            max_waiting_downloads=env.integer("MAX_WAITING_DOWNLOADS", 20, minimum=0, maximum=1_000),
+            download_timeout=env.number("DOWNLOAD_TIMEOUT", 30, minimum=1, maximum=600),
+            model_aliases=env.words("MODEL_ALIASES"),
+            embedding_model_file=env.existing_file("EMBEDDING_MODEL_FILE"),
+            speech_model_dir=env.existing_folder("SPEECH_MODEL_DIR"),
+            max_audio_length=env.integer("MAX_AUDIO_LENGTH", 26_214_400, minimum=1_024, maximum=1_073_741_824),
+            max_audio_seconds=env.number("MAX_AUDIO_SECONDS", 600, minimum=1, maximum=36_000),
+            extra_model_idle_minutes=env.number("EXTRA_MODEL_IDLE_MINUTES", 15, minimum=0, maximum=100_000),
             knowledge_file=env.existing_file("KNOWLEDGE_FILE"),
             system_prompt_file=env.existing_file("SYSTEM_PROMPT_FILE"),
             engine_slots=env.integer("ENGINE_SLOTS", 16, minimum=1, maximum=256),
@@ -94,6 +124,12 @@ class Settings:
             auth_failures_per_minute=env.integer("AUTH_FAILURES_PER_MINUTE", 20, minimum=1, maximum=1_000_000),
             grounding_articles=env.integer("GROUNDING_ARTICLES", 4, minimum=1, maximum=20),
             web_threads=env.integer("WEB_THREADS", 64, minimum=2, maximum=1_024),
+            answer_cache_seconds=env.number("ANSWER_CACHE_SECONDS", 3_600, minimum=0, maximum=2_592_000),
+            answer_cache_bytes=env.integer("ANSWER_CACHE_BYTES", 33_554_432, minimum=0, maximum=2**40),
+            content_filter_file=env.existing_file("CONTENT_FILTER_FILE"),
+            cors_origins=_origins(env),
+            allowed_networks=_networks(env, "ALLOWED_NETWORKS"),
+            admin_networks=_networks(env, "ADMIN_NETWORKS"),
             trusted_proxies=env.integer("TRUSTED_PROXIES", 0, minimum=0, maximum=10),
             log_level=env.choice("LOG_LEVEL", "INFO", LOG_LEVELS),
             log_retention_days=env.integer("LOG_RETENTION_DAYS", 30, minimum=1, maximum=3_650),
@@ -137,6 +173,15 @@ def _model(env: Environment) -> tuple[tuple[str, ...], Path, dict[str, Path]]:
     return urls, file or EMBEDDED_MODEL, adapters
 
 
+def _hub(env: Environment) -> str:
+    """The Hugging Face Hub's address, or a mirror's."""
+    url = env.text("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise SettingError("HF_ENDPOINT: must be an http(s) address without key or query")
+    return url
+
+
 def _secrets(env: Environment) -> tuple[str, ...]:
     """Newest first. A short one could be guessed from what it signs."""
     secrets = env.words("SECRET_KEY")
@@ -162,3 +207,26 @@ def _webhook_urls(env: Environment) -> tuple[str, ...]:
     if urls and env.optional("WEBHOOK_KEY") is None:
         raise SettingError("WEBHOOK_KEY: must be set with WEBHOOK_URLS")
     return urls
+
+
+def _redis(env: Environment) -> str | None:
+    url = env.optional("REDIS_URL")
+    if url is not None and not url.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingError("REDIS_URL: write redis://HOST:PORT/NUMBER, rediss:// or unix://")
+    return url
+
+
+def _origins(env: Environment) -> tuple[str, ...]:
+    origins = env.words("CORS_ORIGINS")
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != "*" and (parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}"):
+            raise SettingError(f"CORS_ORIGINS: {origin} is neither * nor scheme://host[:port]")
+    return origins
+
+
+def _networks(env: Environment, name: str) -> tuple[Network, ...]:
+    try:
+        return tuple(network(text) for text in env.words(name))
+    except ValueError as error:
+        raise SettingError(f"{name}: {error}") from None

@@ -10,12 +10,16 @@ from pathlib import Path
 
 from flask import Flask
 
+from ai_core.answer_cache import AnswerCache
 from ai_core.app import Parts, create_app
 from ai_core.assistant import Assistant
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.formats import Format
 from ai_core.catalog.loading import LoadingOptions, ModelLoader, Prepared
 from ai_core.checks import component_checks
+from ai_core.composition import extra_models
+from ai_core.content_filter import ContentFilter
+from ai_core.downloads import build_downloads
 from ai_core.engine.backends.scripted import ScriptedBackend
 from ai_core.engine.engine import Engine
 from ai_core.engine.serving import Serving
@@ -29,6 +33,8 @@ from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
 from ai_core.storage import open_storage
 from common.database import connection
+from common.redis_store import RedisStore
+from tests.log_watch import learn_texts
 
 SCRIPTED = ModelEntry(id="scripted", format=Format.GGUF, path=Path("scripted.gguf"))
 
@@ -114,17 +120,30 @@ def build_core(
         loader if model is None else ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace
     )
     knowledge = CurrentKnowledge(database, settings.data_dir)
+    store = None if settings.redis_url is None else RedisStore(settings.redis_url, prefix="test", timeout=0.5)
+    cache = AnswerCache(ttl=settings.answer_cache_seconds, max_bytes=settings.answer_cache_bytes, store=store)
     assistant = Assistant(
         host,
         knowledge,
         system_prompt=SYSTEM_PROMPT,
         articles=settings.grounding_articles,
         request_timeout=settings.request_timeout,
+        aliases=settings.model_aliases,
+        cache=cache,
+        content_filter=ContentFilter(settings.content_filter_file),
     )
     if started:
         host.load(model or SCRIPTED)
     checks = component_checks(host, knowledge, database, stall_seconds=settings.engine_stall_seconds)
-    operations = build_operations(settings, database, host, checks, forget={}, clean={})
+    operations = build_operations(
+        settings,
+        database,
+        host,
+        checks,
+        forget={"cached_answers": cache.forget},
+        clean={"clean_cache": lambda dry_run: cache.stats().bytes if dry_run else cache.clear()[1]},
+    )
     operations.usage.start()
-    parts = Parts(database, host, knowledge, assistant, operations)
-    return Core(create_app(settings, parts), parts, backend, loader, settings)
+    downloads = build_downloads(settings, database, operations.webhooks, register=lambda _: None)
+    parts = Parts(database, host, knowledge, assistant, operations, store, *extra_models(settings), downloads)
+    return Core(learn_texts(create_app(settings, parts)), parts, backend, loader, settings)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, g, request
@@ -14,7 +15,9 @@ from flask import Flask, Response, current_app, g, request
 from ai_core.keys import KeyRecord, KeyRefused, verify_key
 from common.auth import key_from_headers
 from common.errors import ServiceError
+from common.networks import Network, is_inside
 from common.rate_limit import SlidingWindow, Verdict
+from common.redis_store import RedisStore
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +39,24 @@ SECURITY: list[dict[str, list[str]]] = [{"apiKey": []}, {"bearer": []}]
 
 
 class Limits:
-    """Requests a minute for a key, a person, everybody; failed authentications for an address."""
+    """Requests a minute for a key, a person (by `hash_of` channel and id), everybody; failed authentications for an
+    address. With a `store` all processes that use it count together."""
 
-    def __init__(self, *, key: int, user: int, everybody: int, failures: int) -> None:
-        self._key = SlidingWindow(key)
-        self._user = SlidingWindow(user)
-        self._everybody = SlidingWindow(everybody)
-        self._failures = SlidingWindow(failures)
+    def __init__(
+        self,
+        *,
+        key: int,
+        user: int,
+        everybody: int,
+        failures: int,
+        hash_of: Callable[[str, str], str],
+        store: RedisStore | None = None,
+    ) -> None:
+        self._key = SlidingWindow(key, store=store, name="key")
+        self._user = SlidingWindow(user, store=store, name="user")
+        self._everybody = SlidingWindow(everybody, store=store, name="everybody")
+        self._failures = SlidingWindow(failures, store=store, name="failures")
+        self._hash_of = hash_of
 
     def check_address(self, address: str) -> None:
         """Refuse an address that failed too often."""
@@ -69,7 +83,7 @@ class Limits:
         """Count a question of one person, and note who asks (see answer_metrics)."""
         g.asked_by = (channel, user_id)
         if user_id:
-            verdict = self._user.hit(f"{channel}:{user_id}")
+            verdict = self._user.hit(self._hash_of(channel, user_id))
             if not verdict.allowed:
                 raise _too_many("Too many questions from this person.", verdict)
 
@@ -93,15 +107,33 @@ def required_scope(app: Flask, endpoint: str) -> str | None:
     return getattr(app.view_functions[endpoint], "required_scope", None)
 
 
-def guard(app: Flask, limits: Limits) -> None:
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """Where requests may come from: all but health checks, and those that need the scope `admin`. Empty: anywhere."""
+
+    allowed: tuple[Network, ...] = ()
+    admin: tuple[Network, ...] = ()
+
+    def check(self, endpoint: str, scope: str | None) -> None:
+        """Raises ServiceError 403."""
+        address = request.remote_addr or ""
+        outside = self.allowed and not is_inside(address, self.allowed) and not endpoint.startswith("health.")
+        if outside or (scope == "admin" and self.admin and not is_inside(address, self.admin)):
+            raise ServiceError(403, "forbidden", "Requests from this address are not accepted.")
+
+
+def guard(app: Flask, limits: Limits, networks: Networks) -> None:
     """Check every request to `app` before its view runs, and tell the client where its limit stands."""
 
     def check() -> None:
         endpoint = request.endpoint
-        if endpoint is None or endpoint in PUBLIC_ENDPOINTS:
+        if endpoint is None:
             return  # no such route: the router's own 404 or 405 follows
-        g.key = _authenticate(limits)
         scope = required_scope(current_app, endpoint)
+        networks.check(endpoint, scope)
+        if endpoint in PUBLIC_ENDPOINTS:
+            return
+        g.key = _authenticate(limits)
         if scope is None or scope not in g.key.scopes:
             raise ServiceError(403, "forbidden", f"This key lacks the scope {scope}.")
         g.rate_limit = limits.count_request(g.key)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
-from flask import Response, g
+from flask import Response, g, request
 
-from ai_core.answer import Answer, Question
+from ai_core.answer import Answer, CacheUse, Question
 from ai_core.api import examples, sse
 from ai_core.api.access import SECURITY, Limits, current_key, requires
 from ai_core.api.answer_metrics import AnswerMetrics
@@ -22,7 +22,7 @@ from ai_core.api.documented import KEYED, WITH_BODY, errors
 from ai_core.assistant import Assistant
 from ai_core.engine.request import Priority, TextChunk, TokenLogprob
 from ai_core.prompts import Message
-from ai_core.running_answer import RunningAnswer
+from ai_core.running_answer import AnswerBeingTold
 from common.errors import InvalidFields, ServiceError, error_body
 
 CLIENT_CLOSED_REQUEST = 499  # nginx's status: nobody reads it, the log does
@@ -31,9 +31,15 @@ _REPLY_MARKS = re.compile(r"^(?:\s*(?:re|ref|tr|fw|fwd)\s*:\s*)+", re.IGNORECASE
 
 
 def answers_blueprint(
-    assistant: Assistant, limits: Limits, metrics: AnswerMetrics, *, max_prompt_length: int
+    assistant: Assistant,
+    limits: Limits,
+    metrics: AnswerMetrics,
+    *,
+    max_prompt_length: int,
+    hash_of: Callable[[str, str], str],
 ) -> Blueprint:
-    """The routes, bound to `assistant`. A text longer than `max_prompt_length` characters is refused."""
+    """The routes, bound to `assistant`. A text longer than `max_prompt_length` characters is refused; `hash_of` gives
+    what stands for a person, by channel and id."""
     blueprint = Blueprint("answers", __name__, url_prefix="/api/v1", description="Questions and answers")
     as_events = blueprint.alt_response(
         200, schema={"type": "string"}, content_type=sse.MIME_TYPE, description="With `stream`: events", success=True
@@ -64,6 +70,8 @@ def answers_blueprint(
             grounding=body["grounding"],
             owner=_owner(),
             conversation=_conversation(body["channel"], body.get("user_id")),
+            person=_person(hash_of, body["channel"], body.get("user_id")),
+            cache=_cache_use(),
         )
         return _respond(assistant.ask(question), metrics, stream=body["stream"], extra={})
 
@@ -94,6 +102,8 @@ def answers_blueprint(
             grounding=body["grounding"],
             priority=Priority[body["priority"].upper()],
             owner=_owner(),
+            person=_person(hash_of, "mail", (mail or {}).get("sender")),
+            cache=_cache_use(),
         )
         return _respond(assistant.ask(question), metrics, stream=body["stream"], extra=_mail_fields(mail))
 
@@ -116,13 +126,13 @@ def answer_object(answer: Answer) -> dict[str, Any]:
         "sources": [asdict(source) for source in answer.sources],
         "citations": [asdict(citation) for citation in answer.citations],
         "notice": answer.notice,
-        "cached": False,
+        "cached": answer.cached,
         **_logprobs(answer.logprobs),
     }
 
 
 def _respond(
-    running: RunningAnswer, metrics: AnswerMetrics, *, stream: bool, extra: Mapping[str, Any]
+    running: AnswerBeingTold, metrics: AnswerMetrics, *, stream: bool, extra: Mapping[str, Any]
 ) -> Response | dict[str, Any]:
     client = ClientConnection()
     events = metrics.watched(running, g.arrived)
@@ -139,7 +149,7 @@ def _respond(
 
 
 def _stream(
-    running: RunningAnswer, events: Iterator[Event], client: ClientConnection, extra: Mapping[str, Any]
+    running: AnswerBeingTold, events: Iterator[Event], client: ClientConnection, extra: Mapping[str, Any]
 ) -> Iterator[str]:
     # The server closes this generator when a write fails; the look at the socket sees a client go before that.
     try:
@@ -188,6 +198,16 @@ def _conversation(channel: str, user_id: str | None) -> str | None:
     """One person's key for what may be reused of earlier prompts; None for somebody unknown. Names that clients choose
     cannot run into one another in JSON."""
     return None if user_id is None else json.dumps([_owner(), channel, user_id])
+
+
+def _person(hash_of: Callable[[str, str], str], channel: str, user_id: str | None) -> str | None:
+    return hash_of(channel, user_id) if user_id else None
+
+
+def _cache_use() -> CacheUse:
+    """What the request's Cache-Control asks for (RFC 9111, 5.2.1)."""
+    wishes = request.cache_control
+    return CacheUse(read=not (wishes.no_cache or wishes.no_store), keep=not wishes.no_store)
 
 
 def _check_length(field: str, text: str, maximum: int) -> None:

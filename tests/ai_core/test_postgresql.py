@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,7 +32,8 @@ def postgres() -> Iterator[Postgres]:
 
 @pytest.fixture
 def core(postgres: Postgres, tmp_path: Path) -> Iterator[Core]:
-    built = build_core(tmp_path, DATABASE_URL=postgres.url)
+    unlimited = dict.fromkeys(("RATE_LIMIT_PER_MINUTE", "RATE_LIMIT_GLOBAL_PER_MINUTE"), "100000")
+    built = build_core(tmp_path, DATABASE_URL=postgres.url, **unlimited)  # type: ignore[arg-type]
     yield built
     built.parts.model.stop()
 
@@ -73,16 +75,44 @@ def test_the_code_is_imported_searched_and_replaced(core: Core) -> None:
         assert KnowledgeRevision.select().where(KnowledgeRevision.active == True).count() == 1  # noqa: E712 - SQL
 
 
-def test_while_the_database_is_away_questions_get_503_and_then_it_recovers(core: Core, postgres: Postgres) -> None:
-    key = core.key("chat")
+def test_while_the_database_is_away_questions_are_answered_and_then_it_recovers(core: Core, postgres: Postgres) -> None:
+    key, unseen, admin = core.key("chat"), core.key("chat"), core.headers("admin")
+    client = core.app.test_client()
     assert ask(core, key)[0] == 200
+    assert client.get("/api/v1/admin/keys", headers=admin).status_code == 200
     postgres.stop()
     try:
-        status, error = ask(core, key)
-        assert (status, error["code"]) == (503, "database_unavailable")
-        assert core.app.test_client().get("/health").status_code == 200
-        ready = core.app.test_client().get("/health/ready")
-        assert ready.status_code == 503
+        assert ask(core, key, "Que dit l'article L9999-2 ?")[0] == 200
+        for status, error in (ask(core, unseen), ask(core, key[:-1] + "x")):
+            assert (status, error["code"]) in ((503, "database_unavailable"), (401, "unauthorized"))
+        assert client.get("/api/v1/admin/keys", headers=admin).status_code == 503
+        assert client.get("/health").status_code == 200
+        assert client.get("/health/ready").status_code == 503
     finally:
         postgres.start()
+    assert ask(core, unseen)[0] == 200
+
+
+def test_questions_go_on_while_the_database_is_restarted(core: Core, postgres: Postgres) -> None:
+    key = core.key("chat")
     assert ask(core, key)[0] == 200
+    results: list[int] = []
+    stop = threading.Event()
+
+    def keep_asking(number: int) -> None:
+        count = 0
+        while not stop.is_set():
+            count += 1
+            results.append(ask(core, key, f"Question {number} {count} ?")[0])
+
+    threads = [threading.Thread(target=keep_asking, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(2):
+        postgres.stop()
+        postgres.start()
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+    assert len(results) > 20
+    assert set(results) == {200}

@@ -196,7 +196,8 @@ def test_the_public_routes_need_no_key(core: Core, path: str) -> None:
     assert core.app.test_client().get(path).status_code == 200
 
 
-def test_no_route_but_the_public_ones_answers_without_a_key(core: Core) -> None:
+def test_no_route_but_the_public_ones_answers_without_a_key(tmp_path: Path) -> None:
+    core = build_core(tmp_path, started=False, AUTH_FAILURES_PER_MINUTE="10000")
     client = core.app.test_client()
     for rule in core.app.url_map.iter_rules():
         if rule.endpoint not in PUBLIC_ENDPOINTS:

@@ -69,7 +69,8 @@ def core(tmp_path: Path, entry: ModelEntry) -> Iterator[Core]:
 
 def chat(core: Core, **body: Any) -> Any:
     body = {"message": "Bonjour", **PLAIN, **body}
-    return core.app.test_client().post("/api/v1/chat", json=body, headers=core.headers("chat"))
+    headers = {**core.headers("chat"), "Cache-Control": "no-cache"}
+    return core.app.test_client().post("/api/v1/chat", json=body, headers=headers)
 
 
 def test_its_format_is_seen_in_its_files(entries: dict[Format, ModelEntry]) -> None:

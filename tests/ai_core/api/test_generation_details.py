@@ -36,7 +36,8 @@ def real(tmp_path: Path, files: Path) -> Iterator[Core]:
 
 def chat(core: Core, headers: dict[str, str] | None = None, **body: Any) -> Any:
     body = {"message": "Bonjour", **PLAIN, **body}
-    return core.app.test_client().post("/api/v1/chat", json=body, headers=headers or core.headers("chat"))
+    headers = {**(headers or core.headers("chat")), "Cache-Control": "no-cache"}
+    return core.app.test_client().post("/api/v1/chat", json=body, headers=headers)
 
 
 def test_log_probabilities_come_with_the_answer(real: Core) -> None:
