@@ -17,7 +17,7 @@ from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.answers import answers_blueprint
 from ai_core.api.audit import audit_blueprint, audit_requests
 from ai_core.api.blueprint import Api
-from ai_core.api.collectors import EngineCollector, OperationsCollector
+from ai_core.api.collectors import CacheCollector, EngineCollector, OperationsCollector
 from ai_core.api.cors import allow_origins
 from ai_core.api.downloads import DownloadsCollector, downloads_blueprint
 from ai_core.api.health import health_blueprint, metrics_blueprint
@@ -74,6 +74,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     operations = parts.operations
     for collector in (
         EngineCollector(parts.model),
+        CacheCollector(parts.assistant.cache_stats),
         OperationsCollector(operations),
         ComponentCollector(operations.checks),
     ):
@@ -87,6 +88,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
         hash_of=operations.people.hash_of,
         store=parts.store,
     )
+    operations.people.include("rate_limits", limits.forget)
     _identify_requests(app)
     time_requests(app, registry)
     errors = ErrorCounter(registry)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ai_core.answer import Question
-from ai_core.answer_cache import AnswerCache
+from ai_core.answer_cache import AnswerCache, CacheStats
 from ai_core.answer_key import answer_key
 from ai_core.bare_prompt import bare_prompt
 from ai_core.catalog.entry import ModelEntry
@@ -60,6 +60,10 @@ class Assistant:
         self._aliases = frozenset(aliases)
         self._cache = cache
         self._content_filter = content_filter or ContentFilter(None)
+
+    def cache_stats(self) -> CacheStats:
+        """Of the answers that are kept and shared; all zero where nothing is."""
+        return CacheStats() if self._cache is None else self._cache.stats()
 
     def ask(self, question: Question) -> AnswerBeingTold:
         """Start an answer. Raises ServiceError when it cannot start: bad input, no model, at capacity."""

@@ -62,7 +62,10 @@ def compose(settings: Settings) -> Parts:
         host,
         checks,
         forget={"cached_answers": cache.forget},
-        clean={"clean_cache": lambda dry_run: cache.stats().bytes if dry_run else cache.clear()[1]},
+        clean={
+            "clean_cache": lambda dry_run: cache.stats().bytes if dry_run else cache.clear()[1],
+            "clean_models": lambda dry_run: downloads.clean(dry_run),
+        },
     )
     downloads = build_downloads(settings, database, operations.webhooks, register=lambda _: None)
     return Parts(database, host, knowledge, assistant, operations, store, *extra_models(settings), downloads)

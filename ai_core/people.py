@@ -21,7 +21,11 @@ class People:
     def __init__(self, secrets: Sequence[str], usage: UsageLog, others: Mapping[str, Forget]) -> None:
         self._secrets = tuple(secrets)
         self._usage = usage
-        self._others = others
+        self._others = dict(others)
+
+    def include(self, name: str, forget: Forget) -> None:
+        """One more part that keeps something of people."""
+        self._others[name] = forget
 
     def hash_of(self, channel: str, user_id: str) -> str:
         """What stands for a person in what we write."""

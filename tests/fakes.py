@@ -141,7 +141,10 @@ def build_core(
         host,
         checks,
         forget={"cached_answers": cache.forget},
-        clean={"clean_cache": lambda dry_run: cache.stats().bytes if dry_run else cache.clear()[1]},
+        clean={
+            "clean_cache": lambda dry_run: cache.stats().bytes if dry_run else cache.clear()[1],
+            "clean_models": lambda dry_run: downloads.clean(dry_run),
+        },
     )
     operations.usage.start()
     downloads = build_downloads(settings, database, operations.webhooks, register=lambda _: None)

@@ -140,7 +140,7 @@ def _fill(usage: Usage, answer: Answer) -> None:
     usage.model = answer.model
     usage.finish_reason = answer.finish_reason.value
     usage.prompt_tokens, usage.completion_tokens = answer.prompt_tokens, answer.completion_tokens
-    usage.cached = bool(getattr(answer, "cached", False))
+    usage.cached = answer.cached
 
 
 def _is_refused_question() -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from ai_core.answer_cache import CacheStats
 from ai_core.model_host import ModelHost
 from ai_core.operations import Operations
 
@@ -44,6 +45,25 @@ class EngineCollector(Collector):
             "Time since the last batch; long while requests wait means a stalled engine.",
             value=stats.seconds_since_last_step,
         )
+
+
+class CacheCollector(Collector):
+    """Answers that were not computed again. Joins shared one that was being written for somebody else."""
+
+    def __init__(self, stats: Callable[[], CacheStats]) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterable[Metric]:
+        """Figures of this process."""
+        stats = self._stats()
+        questions = CounterMetricFamily(
+            "ai_core_answer_cache_requests", "Questions by what the cache made of them.", labels=("result",)
+        )
+        for result, count in (("hit", stats.hits), ("miss", stats.misses), ("join", stats.joins)):
+            questions.add_metric((result,), count)
+        yield questions
+        yield GaugeMetricFamily("ai_core_answer_cache_entries", "Answers kept in this process.", value=stats.entries)
+        yield GaugeMetricFamily("ai_core_answer_cache_bytes", "Bytes that they take.", value=stats.bytes)
 
 
 class OperationsCollector(Collector):

@@ -90,6 +90,16 @@ def test_errors_are_counted_by_their_code_also_in_streams(tmp_path: Path) -> Non
     core.parts.model.stop()
 
 
+def test_what_the_cache_spared_is_counted(core: Core) -> None:
+    for _ in range(3):
+        assert ask(core) == 200
+    figures = as_text(core)
+    assert figures["ai_core_answer_cache_requests_total", (("result", "miss"),)] == 1
+    assert figures["ai_core_answer_cache_requests_total", (("result", "hit"),)] == 2
+    assert figures["ai_core_answers_total", (("finish_reason", "stop"),)] == 3
+    assert figures["ai_core_request_generation_tokens_count", ()] == 1  # computed once
+
+
 def test_components_and_the_process_are_seen(core: Core) -> None:
     figures = as_text(core)
     assert figures["component_up", (("component", "database"),)] == 1
