@@ -21,6 +21,9 @@ def build() -> Flask:
     begin_to_load(settings, parts.model)
     parts.operations.start()
     atexit.register(parts.operations.stop)
+    if parts.downloads is not None:
+        parts.downloads.start()
+        atexit.register(parts.downloads.stop)
     atexit.register(parts.model.stop)  # runs first: what its answers used is written down after it
     app = create_app(settings, parts)
     app.extensions["heartbeat"] = heartbeat(settings, parts.model)  # gunicorn's worker starts it once it listens

@@ -29,3 +29,26 @@ ANSWER = {
 NEW_KEY = {"name": "Site du cabinet", "scopes": ["chat"], "rate_limit_per_minute": 30}
 CLEANUP = {"operations": ["clean_logs", "clean_temp"], "force": False}
 PURGE = {"older_than_days": 30, "keep_latest_files": 100, "log_levels": ["debug", "info"]}
+NEW_DOWNLOAD = {"model_name": "owner/model-GGUF", "filename": "Q4_K_M"}
+DOWNLOAD = {
+    "id": "5f0c2a9b7d3e41c8a6b0d2f4",
+    "model_name": "owner/model-GGUF",
+    "model_format": None,
+    "filename": "Q4_K_M",
+    "revision": "main",
+    "commit": "8f2d6c1e0b9a47d35c6e8f1a2b3c4d5e6f708192",
+    "model_id": "model.Q4_K_M",
+    "format": "gguf",
+    "status": "downloading",
+    "progress": 42,
+    "bytes_done": 1_835_008_000,
+    "bytes_total": 4_368_439_584,
+    "bytes_per_second": 31_457_280,
+    "estimated_seconds": 81,
+    "message": None,
+    "error_code": None,
+    "error": None,
+    "created_at": "2026-01-15T09:30:00+00:00",
+    "started_at": "2026-01-15T09:30:01+00:00",
+    "finished_at": None,
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -67,16 +68,20 @@ class DownloadJob:
         })  # fmt: skip
         place = self.folder.landed(plan)
         if place is None:
-            transfer = Transfer(self._hub(), plan, self.folder.files, self.patience, _report(tell))
-            require_disk(plan, self.folder.files, there=transfer.there(), reserved=self.reserved)
-            tell({"event": "bytes", "done": transfer.there()})
-            transfer.run()
-            place = self.folder.land(plan)
+            place = self._fetch(plan, tell)
         else:
             self.folder.remove()
         tell({"event": "bytes", "done": plan.total})
         model = place / PurePosixPath(plan.files[0].path) if plan.format == "gguf" else place
         tell({"event": "done", "model_id": place.name, "path": str(model), "format": plan.format})
+
+    def _fetch(self, plan: Plan, tell: Tell) -> Path:
+        with _Reporter(tell) as report:
+            transfer = Transfer(self._hub(), plan, self.folder.files, self.patience, report)
+            require_disk(plan, self.folder.files, there=transfer.there(), reserved=self.reserved)
+            tell({"event": "bytes", "done": transfer.there()})
+            transfer.run()
+        return self.folder.land(plan)
 
     def _patiently(self, tell: Tell) -> Plan:
         """The plan, asked for again while the Hub has trouble."""
@@ -88,23 +93,48 @@ class DownloadJob:
             except DownloadError as error:
                 attempt += 1
                 pause = self.patience.before(attempt, error)
-                _report(tell).waiting(pause, error)
+                tell(_waiting(pause, error))
                 time.sleep(pause)
 
     def _hub(self) -> Hub:
         return Hub(self.endpoint, self.request, self.token, timeout=self.patience.timeout)
 
 
-def _report(tell: Tell) -> Report:
-    last = 0.0
+class _Reporter:
+    """Tells how many bytes there are at regular times, so that the last ones before a pause are told too."""
 
-    def tell_bytes(done: int) -> None:
-        nonlocal last
-        if time.monotonic() - last >= REPORT_EVERY:
-            last = time.monotonic()
-            tell({"event": "bytes", "done": done})
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+        self._mutex = threading.Lock()  # a line must not begin inside another
+        self._done: int | None = None
+        self._told: int | None = None
+        self._ended = threading.Event()
 
-    def tell_waiting(seconds: float, error: DownloadError) -> None:
-        tell({"event": "waiting", "seconds": round(seconds, 1), "code": error.code, "message": str(error)})
+    def __enter__(self) -> Report:
+        threading.Thread(target=self._tick, name="download-report", daemon=True).start()
+        return Report(self._set, lambda step: self._send({"event": "step", "step": step}), self._waiting)
 
-    return Report(tell_bytes, lambda step: tell({"event": "step", "step": step}), tell_waiting)
+    def __exit__(self, *_: object) -> None:
+        with self._mutex:
+            self._ended.set()
+
+    def _tick(self) -> None:
+        while not self._ended.wait(REPORT_EVERY):
+            with self._mutex:
+                if self._done != self._told and not self._ended.is_set():
+                    self._told = self._done
+                    self._tell({"event": "bytes", "done": self._told})
+
+    def _set(self, done: int) -> None:
+        self._done = done
+
+    def _waiting(self, seconds: float, error: DownloadError) -> None:
+        self._send(_waiting(seconds, error))
+
+    def _send(self, event: dict[str, Any]) -> None:
+        with self._mutex:
+            self._tell(event)
+
+
+def _waiting(seconds: float, error: DownloadError) -> dict[str, Any]:
+    return {"event": "waiting", "seconds": round(seconds, 1), "code": error.code, "message": str(error)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -138,8 +138,8 @@ class Downloads:
 
     def counts(self) -> tuple[dict[str, int], int]:
         """How many downloads have each status, and the bytes that this process has fetched."""
-        counted = Counter(row.status for row in self.newest())
-        return {status: counted[status] for status in records.STATUSES}, self._bytes
+        with connection(self._database):
+            return records.count_by_status(), self._bytes
 
     def clean(self, dry_run: bool) -> int:
         """Remove what was fetched for downloads that failed; returns the bytes."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import secrets
 import socket
+from typing import Any
+
+import peewee
 
 from ai_core.catalog.downloads.request import DownloadRequest
 from ai_core.storage import ModelDownload, utc_now
@@ -73,6 +76,15 @@ def save_status(row: ModelDownload, status: str) -> None:
     if status not in UNFINISHED:
         row.finished_at = utc_now()
     row.save()
+
+
+def count_by_status() -> dict[str, int]:
+    """How many there are with each status."""
+    counted = dict.fromkeys(STATUSES, 0)
+    query = ModelDownload.select(ModelDownload.status, peewee.fn.COUNT(ModelDownload.id))
+    here = ModelDownload.host == socket.gethostname()
+    rows: Any = query.where(here).group_by(ModelDownload.status).tuples()
+    return counted | dict(rows)
 
 
 def _here(*conditions: object) -> list[ModelDownload]:
