@@ -53,6 +53,14 @@ class AiAnswerer:
             raise AnswererAway("ai_away", float(response.headers.get("Retry-After", 0)))
         return self._answer(response.json())
 
+    def why_away(self) -> str | None:
+        """Why it cannot answer now, or None when it can."""
+        try:
+            response = requests.get(self._url.rpartition("/api/")[0] + "/health/ready", timeout=5)
+        except requests.RequestException as error:
+            return type(error).__name__
+        return None if response.status_code == 200 else "not ready"
+
     def _answer(self, told: dict[str, Any]) -> Answer:
         unknown = [c["number"] for c in told["citations"] if c["status"] == "unknown"]
         notices = [told["notice"]] if told.get("notice") else []

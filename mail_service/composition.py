@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import peewee
 
 from common.crypto import secret_keys
+from common.database import connection
 from common.env import SettingError
+from common.health import Check
 from common.redis_store import RedisStore
+from common.scheduler import Scheduler
 from mail_service.ai_answerer import AiAnswerer
 from mail_service.attachments import AttachmentReader
 from mail_service.breaker import Limits
+from mail_service.checks import component_checks
 from mail_service.imap_server import ImapServer
 from mail_service.inbox import Inbox
 from mail_service.intake import Intake
 from mail_service.mail_queue import PREFIX, MailQueue
+from mail_service.operations import Operations
 from mail_service.outbox import Outbox
 from mail_service.people import People
+from mail_service.personal_data import PersonalData, forget_old
 from mail_service.policy import Rules
-from mail_service.poll import Poller
+from mail_service.poll import IdleWatch, Poller
 from mail_service.rendering import TemplateBroken, Templates
 from mail_service.responder import Answerer, Identity, Patience, Responder
 from mail_service.scanning import Scanner
@@ -62,6 +69,41 @@ class Parts:
     def poller(self) -> Poller:
         """What the poller does."""
         return Poller(self.database, self.imap, self.inbox, self.queue, self.outbox)
+
+    def idle_watch(self, settings: Settings, poller: Poller) -> IdleWatch:
+        """What wakes the poller when mail comes."""
+        return IdleWatch(self.imap, settings.imap_folder, poller)
+
+    def scheduler(self, settings: Settings, poller: Poller) -> Scheduler:
+        """What wakes the poller by the clock, and forgets what is old."""
+        scheduler = Scheduler(self.database, "mail_service")
+        scheduler.every("poll", settings.email_check_interval, poller.wake)
+        scheduler.daily("forget_old", "03:15", lambda: self._forget_old(timedelta(days=settings.retention_days)))
+        return scheduler
+
+    def _forget_old(self, keep: timedelta) -> int:
+        with connection(self.database):
+            return forget_old(self.database, self.queue, keep)
+
+    def operations(self) -> Operations:
+        """What an operator can do."""
+        return Operations(self.database, self.queue)
+
+    def personal_data(self, settings: Settings) -> PersonalData:
+        """What is held of people."""
+        return PersonalData(self.database, self.people, self.queue, self.imap, inbox=settings.imap_folder)
+
+    def checks(self, settings: Settings) -> Mapping[str, Callable[[], Check]]:
+        """What readiness and `doctor` look at."""
+        return component_checks(
+            database=self.database,
+            imap=self.imap,
+            smtp=self.smtp,
+            ai=self.ai,
+            queue=self.queue,
+            scanner=self.scanner,
+            poll_every=settings.email_check_interval,
+        )
 
 
 def compose(settings: Settings, answerer: Answerer | None = None) -> Parts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Callable
 
 import peewee
 from imapclient import IMAPClient  # type: ignore[import-untyped]
@@ -42,10 +43,11 @@ class Poller:
         """Poll now."""
         self._wake.set()
 
-    def run(self, stopping: threading.Event) -> None:
-        """Poll until `stopping`."""
+    def run(self, stopping: threading.Event, on_round: Callable[[], None]) -> None:
+        """Poll until `stopping`; `on_round` hears that the loop goes on."""
         self.wake()
         while not stopping.is_set():
+            on_round()
             if self._wake.wait(0.5):
                 self._wake.clear()
                 if not stopping.is_set() and not self.poll():
