@@ -1,0 +1,19 @@
+"""Which models a client may ask for."""
+
+from __future__ import annotations
+
+import openai
+import pytest
+
+from tests.fakes import Core
+
+
+@pytest.mark.parametrize("name", ["gpt-4o", "meta-llama/Llama-3", "scripted:", "é"])
+def test_another_one_is_not_found(client: openai.OpenAI, name: str) -> None:
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.models.retrieve(name)
+    assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
+
+
+def test_without_a_model_the_list_is_empty(empty: tuple[Core, openai.OpenAI]) -> None:
+    assert list(empty[1].models.list()) == []
