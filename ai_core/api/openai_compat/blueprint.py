@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from flask import Request
 from marshmallow import Schema, ValidationError
@@ -19,10 +19,6 @@ class OpenAiParser(BodyParser):
     """Says what is wrong in our own vocabulary. The fields of a form are read together with its files."""
 
     DEFAULT_VALIDATION_STATUS = HTTPStatus.BAD_REQUEST
-    DEFAULT_UNKNOWN_BY_LOCATION: ClassVar = {
-        **BodyParser.DEFAULT_UNKNOWN_BY_LOCATION,
-        "files": None,
-    }  # the schema's own
 
     def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> NoReturn:
         found: dict[str, Any] = {}

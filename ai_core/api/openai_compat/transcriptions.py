@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Response, request
 from flask_smorest.fields import Upload
-from marshmallow import Schema, fields, validate
+from marshmallow import RAISE, Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 
 from ai_core.api.access import SECURITY, requires
@@ -40,7 +40,6 @@ class TranscriptionRequestSchema(Strict):
     timestamp_granularities = fields.List(
         fields.String(validate=validate.OneOf(("segment",), error=NOT_SUPPORTED)),
         data_key="timestamp_granularities[]",
-        load_default=None,
     )
 
 
@@ -75,7 +74,7 @@ def transcriptions_blueprint(model: SpeechModel | None) -> OpenAiBlueprint:
     @blueprint.alt_response(
         200, schema={"type": "string"}, content_type="text/plain", description="With `text`", success=True
     )
-    @blueprint.arguments(TranscriptionRequestSchema, location="files")
+    @blueprint.arguments(TranscriptionRequestSchema, location="files", unknown=RAISE)
     @blueprint.response(200, TranscriptionSchema, example={"text": "Quel est mon préavis ?"})
     def transcribe(form: dict[str, Any]) -> Response | dict[str, Any]:
         """Turn a recording into text
@@ -84,7 +83,7 @@ def transcriptions_blueprint(model: SpeechModel | None) -> OpenAiBlueprint:
         (SPEECH_MODEL_DIR). MAX_AUDIO_LENGTH and MAX_AUDIO_SECONDS bound a recording.
         """
         chosen = _chosen(model, form["model"])
-        if form["timestamp_granularities"] and form["response_format"] != "verbose_json":
+        if "timestamp_granularities" in form and form["response_format"] != "verbose_json":
             raise InvalidFields({"timestamp_granularities[]": ["Needs the response_format verbose_json."]})
         client, upload = ClientConnection(), form["file"]
         if not isinstance(upload, FileStorage):

@@ -13,14 +13,18 @@ from tests.ai_core.engine.sounds import file, silence, tone
 from tests.ai_core.engine.tiny_whisper import TOKENS, WINDOW_SECONDS, write_tiny_whisper
 from tests.fakes import Core, build_core
 
-LIMITS = {"MAX_AUDIO_LENGTH": "400000", "MAX_AUDIO_SECONDS": "8", "MAX_CONTENT_LENGTH": "50000"}
-
 
 @pytest.fixture(scope="module")
 def served_core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Core, openai.OpenAI]]:
     folder = tmp_path_factory.mktemp("speech")
     write_tiny_whisper(folder / "tiny-whisper")
-    core = build_core(folder / "data", SPEECH_MODEL_DIR=str(folder / "tiny-whisper"), **LIMITS)
+    core = build_core(
+        folder / "data",
+        SPEECH_MODEL_DIR=str(folder / "tiny-whisper"),
+        MAX_AUDIO_LENGTH="400000",
+        MAX_AUDIO_SECONDS="8",
+        MAX_CONTENT_LENGTH="50000",
+    )
     with served(core) as address:
         yield core, client_of(core, address)
     assert core.parts.speech is not None
