@@ -10,8 +10,11 @@ from pathlib import Path
 
 STALE_AFTER = 3600.0  # seconds without a change; what is younger may still be written
 
-# What a killed process leaves: an import, a fetch, a new secret, a converted model, whatever is under tmp/.
-PATTERNS = ("knowledge/.building-*", "knowledge/packages/.fetching-*", ".secret_key.*", "tmp/*")
+# What a killed process leaves: an import, a fetched converter, a converted model, a new secret, whatever is under tmp/.
+PATTERNS = (
+    *("knowledge/.building-*", "knowledge/packages/.fetching-*", "tools/.building-*", "tools/.fetching-*"),
+    *("tools/.*.part", "models/.*.part", ".secret_key.*", "tmp/*"),
+)
 
 
 def remove_leftovers(data_dir: Path, dry_run: bool, *, clock: Callable[[], float] = time.time) -> int:

@@ -62,7 +62,7 @@ def maintenance_blueprint(cleanup: Cleanup, log_directory: Path) -> Blueprint:
     @requires("admin")
     @errors(blueprint, *KEYED, *WITH_BODY)
     @blueprint.doc(security=SECURITY)
-    @blueprint.arguments(PurgeSchema, example=examples.PURGE)
+    @blueprint.arguments(PurgeSchema, example=examples.PURGE, required=False)
     @blueprint.response(200, PurgeResultSchema)
     def purge_logs(body: dict[str, Any]) -> dict[str, Any]:
         """Remove old log files; never today's, never one of the `keep_latest_files` newest"""

@@ -27,18 +27,23 @@ class Moment(fields.AwareDateTime):
             raise ValidationError("Not a date that can be reached.") from error
 
 
+class TrueOrFalse(fields.Boolean):
+    """JSON's true and false only, not what else could stand for them."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return bool(super()._deserialize(value, attr, data, **kwargs))
+
+
 class CleanupSchema(Strict):
     """What to clean up."""
 
     operations = fields.List(
         fields.String(validate=validate.OneOf(OPERATIONS)), required=True, validate=validate.Length(1, 20)
     )
-    force = fields.Boolean(
-        load_default=False, truthy={True}, falsy={False}, metadata={"description": "Also while answers are generated."}
-    )
-    dry_run = fields.Boolean(
-        load_default=False, truthy={True}, falsy={False}, metadata={"description": "Only say what would be freed."}
-    )
+    force = TrueOrFalse(load_default=False, metadata={"description": "Also while answers are generated."})
+    dry_run = TrueOrFalse(load_default=False, metadata={"description": "Only say what would be freed."})
 
 
 class CleanupResultSchema(Schema):
@@ -123,7 +128,7 @@ class LogQuerySchema(Strict):
 
     day = fields.Date(metadata={"description": "UTC; today without it."})
     level = fields.String(validate=LEVEL, metadata={"description": "Only this level."})
-    request_id = fields.String(validate=validate.Regexp(r"[A-Za-z0-9._-]{1,64}\Z"))
+    request_id = fields.String(validate=validate.Regexp(r"^[A-Za-z0-9._-]{1,64}$"))
     before = fields.String(
         validate=validate.Length(1, 40), metadata={"description": "The `next` of the page before this one."}
     )
@@ -198,6 +203,8 @@ class UsageSchema(Schema):
     """Points in which there was something, in order of time, and their sum."""
 
     step = fields.String(required=True)
+    since = UtcDateTime(required=True)
+    until = UtcDateTime(required=True)
     points = fields.List(fields.Nested(UsagePointSchema), required=True)
     totals = fields.Nested(SumsSchema, required=True)
 

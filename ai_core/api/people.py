@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from werkzeug.routing import BaseConverter
+
 from ai_core.api.access import SECURITY, requires
 from ai_core.api.admin_schemas import ErasedSchema, PersonSchema
 from ai_core.api.audit import audit_target
@@ -12,16 +14,24 @@ from ai_core.api.documented import KEYED, errors
 from ai_core.people import People
 from ai_core.storage import utc_now
 
-PERSON = "<string(maxlength=40):channel>/<path:user_id>"  # an address may hold a slash
+PERSON = "<string(maxlength=40):channel>/<person:user_id>"
+
+
+class PersonConverter(BaseConverter):
+    """A person's id in a route: a mail address may hold a slash; /export after it is another route."""
+
+    regex = r"(?:(?!/export$).)+"
+    part_isolating = False
 
 
 def people_blueprint(people: People) -> Blueprint:
     """The routes; the audit log knows the person by their hash only."""
     blueprint = Blueprint("people", __name__, url_prefix="/api/v1/admin/users", description="Personal data")
+    blueprint.record(lambda state: state.app.url_map.converters.update(person=PersonConverter))
 
     @blueprint.route(f"/{PERSON}/export", methods=["GET"])
     @requires("admin")
-    @errors(blueprint, *KEYED, 503)
+    @errors(blueprint, *KEYED, 404, 503)
     @blueprint.doc(security=SECURITY)
     @blueprint.response(200, PersonSchema)
     def export(channel: str, user_id: str) -> dict[str, Any]:
@@ -36,7 +46,7 @@ def people_blueprint(people: People) -> Blueprint:
 
     @blueprint.route(f"/{PERSON}", methods=["DELETE"])
     @requires("admin")
-    @errors(blueprint, *KEYED, 503)
+    @errors(blueprint, *KEYED, 404, 503)
     @blueprint.doc(security=SECURITY)
     @blueprint.response(200, ErasedSchema)
     def erase(channel: str, user_id: str) -> dict[str, Any]:
