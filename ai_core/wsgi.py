@@ -8,7 +8,10 @@ from flask import Flask
 
 from ai_core.app import create_app
 from ai_core.composition import begin_to_load, compose, heartbeat
+from ai_core.embedding_model import EmbeddingModel
+from ai_core.jobs import IDLE_LOOK
 from ai_core.settings import Settings
+from ai_core.speech_model import SpeechModel
 from common.log import configure_logging
 
 
@@ -19,6 +22,11 @@ def build() -> Flask:
     parts = compose(settings)
     parts.knowledge.get()  # before the first question, not during it
     begin_to_load(settings, parts.model)
+    extras: tuple[EmbeddingModel | SpeechModel | None, ...] = (parts.embeddings, parts.speech)
+    for extra in extras:
+        if extra is not None:
+            parts.operations.jobs.every_process(f"idle {extra.id}", IDLE_LOOK, extra.memory.unload_if_idle)
+            atexit.register(extra.memory.stop)
     parts.operations.start()
     atexit.register(parts.operations.stop)
     if parts.downloads is not None:
