@@ -34,7 +34,7 @@ def chat_blueprint(asking: Asking) -> OpenAiBlueprint:
     @blueprint.alt_response(
         200, schema={"type": "string"}, content_type=sse.MIME_TYPE, description="With `stream`: chunks", success=True
     )
-    @blueprint.arguments(ChatCompletionRequestSchema, example=examples.CHAT)
+    @blueprint.arguments(ChatCompletionRequestSchema, examples=examples.CHATS)
     @blueprint.response(200, ChatCompletionSchema, example=examples.CHAT_COMPLETION, description="The answer")
     def complete(body: dict[str, Any]) -> Response | dict[str, Any]:
         """Go on with a conversation

@@ -15,8 +15,9 @@ CHAT: dict[str, Any] = {
     "model": f"{MODEL}:grounded",
     "messages": [{"role": "user", "content": QUESTION}],
     "max_tokens": 64,
-    "stream": False,
 }
+STREAMED = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
+CHATS = {"whole": {"value": CHAT}, "streamed": {"value": STREAMED}}
 CHAT_COMPLETION: dict[str, Any] = {
     "id": "chatcmpl-1f0c8b6a9d3e4f5a6b7c8d9e",
     "object": "chat.completion",
