@@ -24,18 +24,22 @@ from ai_core.api.health import health_blueprint, metrics_blueprint
 from ai_core.api.key_admin import key_admin_blueprint
 from ai_core.api.knowledge import knowledge_blueprint
 from ai_core.api.media_types import refuse_other_bodies
+from ai_core.api.models import models_blueprint
 from ai_core.api.openai_compat import register as openai_compat
 from ai_core.api.openai_compat.errors import error_form
 from ai_core.api.openapi import OPENAPI_CONFIG
 from ai_core.api.pages import blueprint as pages
+from ai_core.api.parameters import parameters_blueprint
 from ai_core.api.people import people_blueprint
 from ai_core.api.usage import usage_blueprint
 from ai_core.assistant import Assistant
 from ai_core.catalog.downloads.queue import Downloads
+from ai_core.catalog.registry import Registry
 from ai_core.embedding_model import EmbeddingModel
 from ai_core.jobs import log_directory
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.model_host import ModelHost
+from ai_core.model_parameters import ParameterStore
 from ai_core.operations import Operations
 from ai_core.settings import Settings
 from ai_core.speech_model import SpeechModel
@@ -58,6 +62,8 @@ class Parts:
     assistant: Assistant
     operations: Operations
     store: RedisStore | None
+    registry: Registry
+    parameters: ParameterStore
     embeddings: EmbeddingModel | None = None
     speech: SpeechModel | None = None
     downloads: Downloads | None = None
@@ -124,6 +130,8 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
         hash_of=operations.people.hash_of,
     )
     api.register_blueprint(knowledge_blueprint(parts.knowledge))
+    api.register_blueprint(models_blueprint(parts.registry, parts.model, parts.parameters))
+    api.register_blueprint(parameters_blueprint(parts.registry, parts.model, parts.parameters))
     api.register_blueprint(key_admin_blueprint())
     if parts.downloads is not None:
         registry.register(DownloadsCollector(parts.downloads))
@@ -153,7 +161,7 @@ def _wake_model(app: Flask, operations: Operations) -> None:
     """Every question counts as use of the model, also one that is refused afterwards."""
 
     def use() -> None:
-        if request.endpoint is not None and required_scope(app, request.endpoint) == "chat":
+        if request.method == "POST" and request.endpoint and required_scope(app, request.endpoint) == "chat":
             operations.idle.use()
 
     app.before_request(use)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -51,6 +51,8 @@ class Assistant:
         aliases: Collection[str] = (),
         cache: AnswerCache | None = None,
         content_filter: ContentFilter | None = None,
+        parameters_of: Callable[[str], Mapping[str, Any]] = lambda _: {},
+        is_declared: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._host = host
         self._knowledge = knowledge
@@ -60,6 +62,8 @@ class Assistant:
         self._aliases = frozenset(aliases)
         self._cache = cache
         self._content_filter = content_filter or ContentFilter(None)
+        self._parameters_of = parameters_of
+        self._is_declared = is_declared
 
     def cache_stats(self) -> CacheStats:
         """Of the answers that are kept and shared; all zero where nothing is."""
@@ -82,11 +86,12 @@ class Assistant:
     def _start(self, model: LoadedModel, question: Question, grounding: Grounding, arrived: float) -> AnswerBeingTold:
         adapter = self._adapter(model.entry, question.model)
         info = model.backend.info
-        sampling = sampling_for(question.channel, question.requested, info, model_format=model.form.format.value)
+        requested = {**self._parameters_of(model.id), **question.requested}
+        sampling = sampling_for(question.channel, requested, info, model_format=model.form.format.value)
         prompt = self._build_prompt(model, question, grounding, sampling)
         if info.quotes_only and grounding.hits is not None:
             answers = possible_answers(_best_passages(prompt))
-            sampling = _choosing_among(answers, sampling, question.requested, model.backend)
+            sampling = _choosing_among(answers, sampling, requested, model.backend)
         request = GenerationRequest(
             prompt.tokens,
             shared_prefix=prompt.shared_prefix if question.system is None else 0,  # a client's own is nobody else's
@@ -136,14 +141,17 @@ class Assistant:
 
     def _adapter(self, entry: ModelEntry, requested: str | None) -> str | None:
         """The adapter that a request for `requested` means: its own name, or MODEL+ADAPTER; an alias means the bare
-        model. Raises ServiceError 404."""
+        model. Raises ServiceError 409 for a model that is not loaded, 404 for one that there is not."""
         if requested in (None, entry.id):
-            return None
+            return entry.default_adapter
         for name in entry.adapters:
             if requested in (name, f"{entry.id}+{name}"):
                 return name
         if requested in self._aliases:
-            return None
+            return entry.default_adapter
+        if requested is not None and self._is_declared(requested):
+            message = f"{requested} is not loaded; {entry.id} is."
+            raise ServiceError(409, "model_not_loaded", message, errors={"model": ["Not loaded."]})
         names = [entry.id, *(f"{entry.id}+{name}" for name in entry.adapters)]
         message = f"This server serves {', '.join(names)} only."
         raise ServiceError(404, "unknown_model", message, errors={"model": ["Unknown model."]})

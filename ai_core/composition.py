@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from ai_core.answer_cache import AnswerCache
 from ai_core.app import Parts
 from ai_core.assistant import Assistant
+from ai_core.catalog.declaration import Declaration
 from ai_core.catalog.entry import NOT_IN_NAMES, ModelEntry
 from ai_core.catalog.errors import CatalogError
 from ai_core.catalog.formats import Format
 from ai_core.catalog.loading import LoadingOptions, ModelLoader
+from ai_core.catalog.registry import Registry
 from ai_core.checks import check_engine, check_model, check_redis, component_checks
 from ai_core.content_filter import ContentFilter
 from ai_core.downloads import build_downloads
 from ai_core.embedding_model import EmbeddingModel
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.model_host import ModelHost
+from ai_core.model_parameters import ParameterStore
 from ai_core.operations import build_operations
 from ai_core.prompts import SYSTEM_PROMPT
-from ai_core.settings import Settings
+from ai_core.settings import EMBEDDED_MODEL, Settings
 from ai_core.speech_model import SpeechModel
 from ai_core.storage import open_storage
 from common.env import SettingError
@@ -43,6 +49,8 @@ def compose(settings: Settings) -> Parts:
     host = ModelHost(ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace)
     store = None if settings.redis_url is None else RedisStore(settings.redis_url, prefix=REDIS_PREFIX)
     cache = AnswerCache(ttl=settings.answer_cache_seconds, max_bytes=settings.answer_cache_bytes, store=store)
+    registry = Registry(settings.models_file, settings.data_dir / "models", named_models(settings))
+    parameters = ParameterStore(lambda model_id: _preset(registry, model_id))
     assistant = Assistant(
         host,
         knowledge,
@@ -52,6 +60,8 @@ def compose(settings: Settings) -> Parts:
         aliases=settings.model_aliases,
         cache=cache,
         content_filter=_content_filter(settings),
+        parameters_of=parameters.for_answers,
+        is_declared=lambda model_id: registry.get(model_id) is not None,
     )
     checks = component_checks(host, knowledge, database, stall_seconds=settings.engine_stall_seconds)
     if store is not None:
@@ -67,8 +77,11 @@ def compose(settings: Settings) -> Parts:
             "clean_models": lambda dry_run: downloads.clean(dry_run),
         },
     )
-    downloads = build_downloads(settings, database, operations.webhooks, register=lambda _: None)
-    return Parts(database, host, knowledge, assistant, operations, store, *extra_models(settings), downloads)
+    downloads = build_downloads(settings, database, operations.webhooks, registry)
+    embeddings, speech = extra_models(settings)
+    return Parts(
+        database, host, knowledge, assistant, operations, store, registry, parameters, embeddings, speech, downloads
+    )
 
 
 def _content_filter(settings: Settings) -> ContentFilter:
@@ -97,28 +110,49 @@ def extra_models(settings: Settings) -> tuple[EmbeddingModel | None, SpeechModel
     return embeddings, speech
 
 
-def begin_to_load(settings: Settings, host: ModelHost) -> None:
-    """Load the model that the settings name, in a thread. One that cannot even be looked at leaves the service up, to
-    say so."""
-    try:
-        entry = first_model(settings)
-    except CatalogError as error:
-        host.refuse(settings.model_file.stem, error)
+def _preset(registry: Registry, model_id: str) -> Mapping[str, Any]:
+    declaration = registry.get(model_id)
+    return {} if declaration is None else declaration.preset
+
+
+def begin_to_load(settings: Settings, host: ModelHost, registry: Registry) -> None:
+    """Load the first model, in a thread. One that cannot even be looked at leaves the service up, to say so."""
+    first = first_model(settings, registry)
+    if first.entry is None:
+        host.refuse(first.id, CatalogError(first.problem or "cannot be loaded"))
     else:
-        host.begin(entry, retry_every=RETRY_REMOTE if entry.format is Format.REMOTE else None)
+        host.begin(first.entry, retry_every=RETRY_REMOTE if first.entry.format is Format.REMOTE else None)
 
 
-def first_model(settings: Settings) -> ModelEntry:
-    """The model to start with. Raises CatalogError."""
-    if not settings.remote_urls:
-        return ModelEntry.from_path(settings.model_file, adapters=settings.model_adapters)
-    return ModelEntry(
-        id=NOT_IN_NAMES.sub("-", settings.remote_model or "").strip("-._") or "remote",
-        format=Format.REMOTE,
-        urls=settings.remote_urls,
-        remote_model=settings.remote_model,
-        remote_key=settings.remote_api_key,
-    )
+def first_model(settings: Settings, registry: Registry) -> Declaration:
+    """The model to start with: what the settings name, else the default of models.json, else the embedded one."""
+    named = named_models(settings)
+    default = registry.default_model
+    if len(named) > 1 or default is None:
+        return named[-1]
+    problem = f"{settings.models_file.name} names it as default_model, but does not declare it"
+    return registry.get(default) or Declaration(default, None, problem)
+
+
+def named_models(settings: Settings) -> list[Declaration]:
+    """The embedded model, then the one that the settings name, if any."""
+    embedded = Declaration.of_entry(ModelEntry.from_path(EMBEDDED_MODEL), "embedded")
+    if settings.remote_urls:
+        remote = ModelEntry(
+            id=NOT_IN_NAMES.sub("-", settings.remote_model or "").strip("-._") or "remote",
+            format=Format.REMOTE,
+            urls=settings.remote_urls,
+            remote_model=settings.remote_model,
+            remote_key=settings.remote_api_key,
+        )
+        return [embedded, Declaration.of_entry(remote, "settings")]
+    if settings.model_file == EMBEDDED_MODEL and not settings.model_adapters:
+        return [embedded]
+    try:
+        entry = ModelEntry.from_path(settings.model_file, adapters=settings.model_adapters)
+    except CatalogError as error:
+        return [embedded, Declaration(settings.model_file.stem, None, str(error), source="settings")]
+    return [embedded, Declaration.of_entry(entry, "settings")]
 
 
 def heartbeat(settings: Settings, host: ModelHost) -> Heartbeat:

@@ -1,4 +1,4 @@
-"""The `models` commands: look at a model, convert it to GGUF, quantise it."""
+"""The `models` commands: look at a model, convert it to GGUF, quantise it; download_cli.py fetches one."""
 
 # ruff: noqa: T201 - a command line prints
 
@@ -9,6 +9,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from ai_core import download_cli
 from ai_core.catalog.conversion import best_quantisation, conversion_job, plan_conversion
 from ai_core.catalog.inspection import Inspection, inspect
 from ai_core.catalog.job import Job, JobStatus
@@ -30,6 +31,8 @@ def add_commands(parser: argparse.ArgumentParser) -> None:
     look = commands.add_parser("inspect", help="what a model is, what memory it needs, whether it fits")
     look.add_argument("path", type=Path, metavar="PATH", help="a file or a folder")
     look.set_defaults(command=_inspect)
+
+    download_cli.add_command(commands)
 
     convert = commands.add_parser("convert", help="make a GGUF file of a safetensors or PyTorch folder")
     convert.add_argument("folder", type=Path, metavar="FOLDER")

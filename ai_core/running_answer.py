@@ -56,7 +56,8 @@ class RunningAnswer:
         asked_for_sources: bool,
         started: float,
     ) -> None:
-        self.model_id = model.id if request.adapter is None else f"{model.id}+{request.adapter}"
+        bare = request.adapter in (None, model.entry.default_adapter)
+        self.model_id = model.id if bare else f"{model.id}+{request.adapter}"
         self._info = model.backend.info
         self._request = request
         self._prompt = prompt

@@ -28,6 +28,7 @@ class Settings:
     redis_url: str | None = field(repr=False)
     model_file: Path
     model_adapters: Mapping[str, Path]
+    models_file: Path
     remote_urls: tuple[str, ...]
     remote_model: str | None
     remote_api_key: str | None = field(repr=False)
@@ -91,6 +92,7 @@ class Settings:
             database_url=env.text("DATABASE_URL", f"sqlite:///{data_dir / 'ai_core.sqlite3'}"),
             model_file=model_file,
             model_adapters=adapters,
+            models_file=env.path("MODELS_FILE", data_dir / "models.json"),
             redis_url=_redis(env),
             remote_urls=remote_urls,
             remote_model=env.optional("REMOTE_MODEL"),

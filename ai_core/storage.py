@@ -181,6 +181,24 @@ class ModelDownload(Table):
     finished_at = peewee.DateTimeField(null=True)
 
 
+class ModelParameters(Table):
+    """Generation parameters that an operator gave a model, as a JSON object; what is not in it keeps its default."""
+
+    model_id = peewee.CharField(max_length=100, primary_key=True)
+    parameters = peewee.TextField()
+    updated_at = peewee.DateTimeField(default=utc_now)
+
+
+class ModelParametersChange(Table):
+    """One change: the `parameters` after it, as a JSON object, and which key made it."""
+
+    id = peewee.AutoField()
+    model_id = peewee.CharField(max_length=100, index=True)
+    at = peewee.DateTimeField(default=utc_now)
+    actor = peewee.CharField(max_length=120)
+    parameters = peewee.TextField()
+
+
 TABLES = (ApiKey, AuditEntry, KnowledgeRevision, KnowledgeArticle)
 
 USAGE_AND_JOBS = (RequestUsage, UsageDay, CleanupRun, WebhookDelivery, ComponentState)
@@ -189,6 +207,9 @@ MIGRATIONS = (
     Migration("0001_first_tables", lambda database: database.create_tables(TABLES)),
     Migration("0002_usage_and_jobs", lambda database: database.create_tables(USAGE_AND_JOBS)),
     Migration("0003_downloads", lambda database: database.create_tables([ModelDownload])),
+    Migration(
+        "0004_model_parameters", lambda database: database.create_tables([ModelParameters, ModelParametersChange])
+    ),
 )
 
 

@@ -21,7 +21,7 @@ def build() -> Flask:
     configure_logging("ai_core", settings.log_level, settings.data_dir / "logs")
     parts = compose(settings)
     parts.knowledge.get()  # before the first question, not during it
-    begin_to_load(settings, parts.model)
+    begin_to_load(settings, parts.model, parts.registry)
     extras: tuple[EmbeddingModel | SpeechModel | None, ...] = (parts.embeddings, parts.speech)
     for extra in extras:
         if extra is not None:

@@ -13,9 +13,11 @@ from flask import Flask
 from ai_core.answer_cache import AnswerCache
 from ai_core.app import Parts, create_app
 from ai_core.assistant import Assistant
+from ai_core.catalog.declaration import Declaration
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.formats import Format
 from ai_core.catalog.loading import LoadingOptions, ModelLoader, Prepared
+from ai_core.catalog.registry import Registry
 from ai_core.checks import component_checks
 from ai_core.composition import extra_models
 from ai_core.content_filter import ContentFilter
@@ -28,6 +30,7 @@ from ai_core.knowledge import importer
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.knowledge.legi import CODE_ID
 from ai_core.model_host import ModelHost
+from ai_core.model_parameters import ParameterStore
 from ai_core.operations import build_operations
 from ai_core.prompts import SYSTEM_PROMPT
 from ai_core.settings import Settings
@@ -122,6 +125,9 @@ def build_core(
     knowledge = CurrentKnowledge(database, settings.data_dir)
     store = None if settings.redis_url is None else RedisStore(settings.redis_url, prefix="test", timeout=0.5)
     cache = AnswerCache(ttl=settings.answer_cache_seconds, max_bytes=settings.answer_cache_bytes, store=store)
+    named = [Declaration.of_entry(entry, "settings") for entry in (SCRIPTED if model is None else model,)]
+    registry = Registry(settings.models_file, settings.data_dir / "models", named)
+    parameters = ParameterStore(lambda model_id: declared.preset if (declared := registry.get(model_id)) else {})
     assistant = Assistant(
         host,
         knowledge,
@@ -131,6 +137,8 @@ def build_core(
         aliases=settings.model_aliases,
         cache=cache,
         content_filter=ContentFilter(settings.content_filter_file),
+        parameters_of=parameters.for_answers,
+        is_declared=lambda model_id: registry.get(model_id) is not None,
     )
     if started:
         host.load(model or SCRIPTED)
@@ -147,6 +155,9 @@ def build_core(
         },
     )
     operations.usage.start()
-    downloads = build_downloads(settings, database, operations.webhooks, register=lambda _: None)
-    parts = Parts(database, host, knowledge, assistant, operations, store, *extra_models(settings), downloads)
+    downloads = build_downloads(settings, database, operations.webhooks, registry)
+    embeddings, speech = extra_models(settings)
+    parts = Parts(
+        database, host, knowledge, assistant, operations, store, registry, parameters, embeddings, speech, downloads
+    )
     return Core(learn_texts(create_app(settings, parts)), parts, backend, loader, settings)

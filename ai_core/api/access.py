@@ -102,11 +102,12 @@ def _too_many(message: str, verdict: Verdict) -> ServiceError:
     return ServiceError(429, "rate_limited", message, retry_after=verdict.reset_after)
 
 
-def requires(scope: str) -> Callable[[View], View]:
-    """Declare that a view needs a key with `scope`."""
+def requires(scope: str, *others: str) -> Callable[[View], View]:
+    """Declare that a view needs a key with `scope`; one of the `others` will do, too."""
 
     def declare(view: View) -> View:
         view.required_scope = scope  # type: ignore[attr-defined]
+        view.other_scopes = others  # type: ignore[attr-defined]
         return view
 
     return declare
@@ -115,6 +116,13 @@ def requires(scope: str) -> Callable[[View], View]:
 def required_scope(app: Flask, endpoint: str) -> str | None:
     """The scope that the view of `endpoint` declares, or None."""
     return getattr(app.view_functions[endpoint], "required_scope", None)
+
+
+def accepted_scopes(app: Flask, endpoint: str) -> frozenset[str]:
+    """The scopes of which a key needs one; none where the view declares none."""
+    scope = required_scope(app, endpoint)
+    others: tuple[str, ...] = getattr(app.view_functions[endpoint], "other_scopes", ())
+    return frozenset() if scope is None else frozenset({scope, *others})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +152,7 @@ def guard(app: Flask, limits: Limits, networks: Networks) -> None:
         if endpoint in PUBLIC_ENDPOINTS:
             return
         g.key = _authenticate(limits)
-        if scope is None or scope not in g.key.scopes:
+        if accepted_scopes(current_app, endpoint).isdisjoint(g.key.scopes):
             raise ServiceError(403, "forbidden", f"This key lacks the scope {scope}.")
         g.rate_limit = limits.count_request(g.key)
 

@@ -52,3 +52,42 @@ DOWNLOAD = {
     "started_at": "2026-01-15T09:30:01+00:00",
     "finished_at": None,
 }
+MODEL_ID = {"model_id": "mistral-7b-instruct"}
+MODEL = {
+    "id": "mistral-7b-instruct",
+    "name": "mistral-7b-instruct",
+    "status": "loaded",
+    "description": "",
+    "format": "gguf",
+    "size": 4_368_439_584,
+    "source": "declared",
+    "quantisation": "Q4_K_M",
+    "context_length": 4096,
+    "adapter_base": None,
+    "adapters": [],
+    "requires_token": False,
+    "parameters": {"temperature": 0.7, "top_p": 0.9, "max_length": 512},
+    "error": None,
+    "step": None,
+    "notes": [],
+}
+LOADED = {
+    "status": "loaded",
+    "message": "mistral-7b-instruct is loaded.",
+    "model_id": "mistral-7b-instruct",
+    "loaded_at": "2026-01-15T09:30:00+00:00",
+}
+UNLOADED = {
+    "status": "unloaded",
+    "message": "mistral-7b-instruct is unloaded.",
+    "model_id": "mistral-7b-instruct",
+    "unloaded_at": "2026-01-15T09:31:00+00:00",
+}
+REMOVED = {"status": "removed", "message": "old is removed.", "model_id": "old", "space_freed": 4_368_439_584}
+MODEL_PARAMETERS = {
+    "model_id": "mistral-7b-instruct",
+    "parameters": {"temperature": 0.3, "top_k": 50, "top_p": 0.9, "max_length": 800},
+    "updated_parameters": ["max_length", "temperature"],
+    "default_parameters": {"temperature": 1.0, "top_k": 50, "top_p": 0.9, "max_length": 100},
+    "last_updated": "2026-01-15T09:30:00+00:00",
+}

@@ -28,14 +28,16 @@ class ModelEntry:
 
     `path` is a GGUF file (of a split one the first), a folder of GGUF quantisations of one model, or the folder of
     another format; a remote model has `urls` instead, servers of the OpenAI API with the path before /chat/completions.
-    `adapters` are LoRA adapters by name: GGUF files on GGUF, peft folders elsewhere. `context_length` in tokens and
-    `threads`: None leaves them to the backend. `remote_model` is the name that the servers know it by.
+    `adapters` are LoRA adapters by name: GGUF files on GGUF, peft folders elsewhere; the `default_adapter` is part of
+    the model, which never answers without it. `context_length` in tokens and `threads`: None leaves them to the
+    backend. `remote_model` is the name that the servers know it by.
     """
 
     id: str
     format: Format
     path: Path | None = None
     adapters: Mapping[str, Path] = field(default_factory=dict)
+    default_adapter: str | None = None
     urls: tuple[str, ...] = ()
     remote_model: str | None = None
     remote_key: str | None = field(default=None, repr=False)
@@ -53,6 +55,8 @@ class ModelEntry:
             self._require_local()
         for name in self.adapters:
             _require_name("adapters", name)
+        if self.default_adapter is not None and self.default_adapter not in self.adapters:
+            raise InvalidEntry("default_adapter", f"{self.default_adapter!r} is none of the adapters")
         object.__setattr__(self, "adapters", MappingProxyType(dict(self.adapters)))
 
     @classmethod

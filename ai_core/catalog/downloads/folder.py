@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ai_core.catalog.downloads.errors import DownloadError
 from ai_core.catalog.downloads.plan import Plan
-from ai_core.catalog.entry import NAME
 from ai_core.leftovers import is_being_written
 
 UNFINISHED = ".downloads"
@@ -64,13 +63,12 @@ class DownloadFolder:
                 _sync(self.models)
                 self.remove()
                 return place
-        raise DownloadError("name_taken", f"There are other models in {self.models} by all names for {plan.model_id}.")
+        raise DownloadError(
+            "name_taken", f"There are other models in {self.models} by all names for {plan.model_name}."
+        )
 
     def _places(self, plan: Plan) -> list[Path]:
-        """By its own name; where that is another model's, with its owner's; of another revision, with the commit."""
-        owner = plan.model_name.partition("/")[0]
-        names = (plan.model_id, f"{owner}--{plan.model_id}", f"{owner}--{plan.model_id}-{plan.commit[:12]}")
-        return [self.models / name for name in names if NAME.fullmatch(name)]
+        return [self.models / name for name in plan.names]
 
 
 def remove_abandoned(models: Path, keep: Collection[str], *, dry_run: bool) -> int:

@@ -24,7 +24,7 @@ Tell = Callable[[dict[str, Any]], None]
 @dataclass(frozen=True, slots=True)
 class DownloadJob:
     """What to fetch, from where, to where. `models` is DATA_DIR/models; `reserved` bytes of the disk belong to other
-    downloads. The token shows in no representation."""
+    downloads; `dry_run` only plans. The token shows in no representation."""
 
     request: DownloadRequest
     endpoint: str
@@ -32,22 +32,18 @@ class DownloadJob:
     load: Load
     patience: Patience = field(default_factory=Patience)
     reserved: int = 0
+    dry_run: bool = False
     token: str | None = field(default=None, repr=False)
 
     @property
     def folder(self) -> DownloadFolder:
         return DownloadFolder(self.models, self.request.key)
 
-    def plan(self) -> Plan:
-        """What is to be fetched; an unfinished download's plan stays. Raises DownloadError."""
-        found = Plan.read(self.folder.path)
-        return found or self._patiently(lambda _: None)
-
     def run(self, tell: Tell) -> None:
         """Fetch, check, and land the model; `tell` hears the events. Raises DownloadError.
 
-        Events: planned (commit, total, model_id, format, files, reason), step (step), bytes (done), waiting (seconds,
-        code, message), done (model_id, path, format).
+        Events: planned (commit, total, format, files, reason), step (step), bytes (done), waiting (seconds,
+        code, message), done (folder, path: what to load).
         """
         try:
             with self.folder.locked():
@@ -60,20 +56,25 @@ class DownloadJob:
             raise no_space_or(error) from error
 
     def _run(self, tell: Tell) -> None:
-        plan = Plan.read(self.folder.path) or self._patiently(tell)
-        plan.save(self.folder.path)
+        found = Plan.read(self.folder.path)
+        plan = found or self._patiently(tell)
         tell({
-            "event": "planned", "commit": plan.commit, "total": plan.total, "model_id": plan.model_id,
-            "format": plan.format, "files": [file.path for file in plan.files], "reason": plan.reason,
+            "event": "planned", "commit": plan.commit, "total": plan.total, "format": plan.format,
+            "files": [[file.path, file.size] for file in plan.files], "reason": plan.reason,
         })  # fmt: skip
+        if self.dry_run:
+            if found is None:
+                self.folder.remove()
+            tell({"event": "done", "folder": None, "path": None})
+            return
+        plan.save(self.folder.path)
         place = self.folder.landed(plan)
         if place is None:
             place = self._fetch(plan, tell)
         else:
             self.folder.remove()
         tell({"event": "bytes", "done": plan.total})
-        model = place / PurePosixPath(plan.files[0].path) if plan.format == "gguf" else place
-        tell({"event": "done", "model_id": place.name, "path": str(model), "format": plan.format})
+        tell({"event": "done", "folder": str(place), "path": str(_to_load(place, plan))})
 
     def _fetch(self, plan: Plan, tell: Tell) -> Path:
         with _Reporter(tell) as report:
@@ -98,6 +99,12 @@ class DownloadJob:
 
     def _hub(self) -> Hub:
         return Hub(self.endpoint, self.request, self.token, timeout=self.patience.timeout)
+
+
+def _to_load(place: Path, plan: Plan) -> Path:
+    """The folder, but for GGUF files in a folder of their own inside it, where nobody would look."""
+    first = PurePosixPath(plan.files[0].path)
+    return place / first if plan.format == "gguf" and len(first.parts) > 1 else place
 
 
 class _Reporter:

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from ai_core.catalog import gguf_header, memory
+from ai_core.catalog.declaration import RESERVED
 from ai_core.catalog.downloads.errors import DownloadError
 from ai_core.catalog.downloads.files import Choice, HubFile, choose
 from ai_core.catalog.downloads.hub import Hub
 from ai_core.catalog.downloads.request import DownloadRequest
-from ai_core.catalog.entry import id_of
+from ai_core.catalog.entry import NAME, id_of
 from ai_core.catalog.errors import BrokenModel
 from ai_core.catalog.machine_memory import available_bytes
 from ai_core.catalog.memory import Load, gib
@@ -40,10 +41,13 @@ class Plan:
         return sum(file.size for file in self.files)
 
     @property
-    def model_id(self) -> str:
-        """What the model will be called: of a GGUF file its own name, else the repository's."""
-        name = self.files[0].path if self.format == "gguf" else self.model_name
-        return id_of(Path(PurePosixPath(name).name)) if self.format == "gguf" else name.partition("/")[2]
+    def names(self) -> tuple[str, ...]:
+        """What the model may be called, the simplest first: as the repository; where that is another model, after its
+        file (another quantisation) or owner; where that is another revision, after the commit too."""
+        owner, _, name = self.model_name.partition("/")
+        own = id_of(Path(PurePosixPath(self.files[0].path).name)) if self.format == "gguf" else name
+        names = dict.fromkeys((name, own, f"{owner}--{own}", f"{owner}--{own}-{self.commit[:12]}"))
+        return tuple(name for name in names if NAME.fullmatch(name) and name not in RESERVED)
 
     def save(self, folder: Path) -> None:
         """Write it into `folder`."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import peewee
 
@@ -18,7 +17,7 @@ from ai_core.catalog.downloads.folder import DownloadFolder, remove_abandoned
 from ai_core.catalog.downloads.job import DownloadJob
 from ai_core.catalog.downloads.progress import Progress
 from ai_core.catalog.downloads.request import DownloadRequest
-from ai_core.catalog.downloads.run import DownloadRun
+from ai_core.catalog.downloads.run import DownloadRun, Register
 from ai_core.catalog.downloads.transfer import Patience
 from ai_core.catalog.memory import Load
 from ai_core.storage import ModelDownload
@@ -43,14 +42,14 @@ class DownloadOptions:
 
 
 class Downloads:
-    """`register` gets the declaration of each model that has landed; `on_end` hears of each that is done or failed.
+    """`register` declares each model that has landed; `on_end` hears of each that is done or failed.
     Any thread may call the methods; `begin`, `find`, `newest` and `cancel` reach the database."""
 
     def __init__(
         self,
         database: peewee.Database,
         options: DownloadOptions,
-        register: Callable[[Mapping[str, Any]], None],
+        register: Register,
         on_end: Callable[[ModelDownload], None] = lambda _: None,
     ) -> None:
         self._database = database
@@ -201,9 +200,8 @@ class Downloads:
         with self._changed:
             others = [run.progress for key, run in self._runs.items() if key != row.id]
         reserved = sum((other.total or 0) - (other.done or 0) for other in others)
-        return DownloadJob(
-            records.request_of(row), options.endpoint, options.models, options.load, options.patience, reserved, token
-        )
+        wanted = (records.request_of(row), options.endpoint, options.models, options.load, options.patience)
+        return DownloadJob(*wanted, reserved=reserved, token=token)
 
     def _count(self, new: int) -> None:
         with self._changed:

@@ -6,6 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import peewee
@@ -23,6 +25,19 @@ SAVE_EVERY = 2.0  # seconds
 ASK_FOR_TOKEN = ("gated_model", "model_not_found", "access_denied")
 
 
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A model that has come: its download, the folder it is in, and the file or folder to load."""
+
+    download: ModelDownload
+    folder: Path
+    path: Path
+
+
+Register = Callable[[Landed], str]
+"""Declares a model and returns its id. Raises CatalogError, OSError."""
+
+
 class DownloadRun:
     """`make_job` knows where things go; `token` is for this run alone. `ended` is set when all is written down."""
 
@@ -37,9 +52,7 @@ class DownloadRun:
         self._cancelled = False
         self._saved = 0.0
 
-    def carry_out(
-        self, row: ModelDownload, register: Callable[[Mapping[str, Any]], None], count: Callable[[int], None]
-    ) -> None:
+    def carry_out(self, row: ModelDownload, register: Register, count: Callable[[int], None]) -> None:
         """To its end, which `row` has then; a killed run leaves it as it is, to be gone on with. `count` hears of new
         bytes."""
         row.started_at = row.started_at or utc_now()
@@ -76,8 +89,7 @@ class DownloadRun:
         kind = event["event"]
         if kind == "planned":
             self.progress.total = row.bytes_total = event["total"]
-            row.commit, row.model_id = event["commit"], event["model_id"]
-            row.format, row.reason = event["format"], event["reason"] or None
+            row.commit, row.format, row.reason = event["commit"], event["format"], event["reason"] or None
             self._save(row)
         elif kind == "bytes":
             count(self.progress.reach(event["done"]))
@@ -99,14 +111,11 @@ class DownloadRun:
             # The download goes on; its end is written again and again until it succeeds, or a restart sees it.
             logger.warning("progress of a download not written", extra={"download": row.id}, exc_info=True)
 
-    def _finish(
-        self, row: ModelDownload, event: Mapping[str, Any], register: Callable[[Mapping[str, Any]], None]
-    ) -> None:
-        row.model_id = event["model_id"]
+    def _finish(self, row: ModelDownload, event: Mapping[str, Any], register: Register) -> None:
         try:
-            register(declaration(row, event))
+            row.model_id = register(Landed(row, Path(event["folder"]), Path(event["path"])))
         except (CatalogError, OSError) as error:
-            logger.exception("downloaded model not declared", extra={"model_id": row.model_id})
+            logger.exception("downloaded model not declared", extra={"download": row.id})
             self._fail(row, "not_declared", f"The model is there, but could not be declared: {error}")
         else:
             records.save_status(row, records.DONE)
@@ -119,14 +128,3 @@ class DownloadRun:
         row.error_code, row.error = code, message
         records.save_status(row, records.FAILED)
         logger.warning("download failed", extra={"download": row.id, "code": code})
-
-
-def declaration(row: ModelDownload, event: Mapping[str, Any]) -> dict[str, Any]:
-    """The entry of models.json for a model that has landed."""
-    return {
-        "id": event["model_id"],
-        "path": event["path"],
-        "format": event["format"],
-        "requires_token": row.had_token,
-        "description": f"{row.model_name} ({(row.commit or '')[:12]})",
-    }

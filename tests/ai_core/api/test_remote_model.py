@@ -53,7 +53,7 @@ def service(tmp_path: Path, server: FakeServer) -> Iterator[Service]:
 
 
 def test_it_gets_the_messages_and_answers(service: Service, server: FakeServer) -> None:
-    begin_to_load(service.settings, service.parts.model)
+    begin_to_load(service.settings, service.parts.model, service.parts.registry)
     assert service.parts.model.wait(10)
     answer = service.chat(temperature=0.5, max_tokens=40).get_json()
     assert answer["response"]
@@ -65,7 +65,7 @@ def test_it_gets_the_messages_and_answers(service: Service, server: FakeServer) 
 
 
 def test_what_servers_cannot_honour_is_refused(service: Service) -> None:
-    begin_to_load(service.settings, service.parts.model)
+    begin_to_load(service.settings, service.parts.model, service.parts.registry)
     assert service.parts.model.wait(10)
     response = service.chat(parameters={"num_beams": 3})
     assert response.status_code == 422
@@ -77,7 +77,7 @@ def test_servers_that_come_up_after_us_are_found(
 ) -> None:
     monkeypatch.setattr(composition, "RETRY_REMOTE", 0.05)
     server.close()
-    begin_to_load(service.settings, service.parts.model)
+    begin_to_load(service.settings, service.parts.model, service.parts.registry)
     assert not service.parts.model.wait(10)
     response = service.chat()
     assert (response.status_code, response.get_json()["code"]) in ((503, "model_unavailable"), (503, "model_loading"))
@@ -89,7 +89,7 @@ def test_servers_that_come_up_after_us_are_found(
 
 
 def test_the_servers_key_is_told_to_nobody(service: Service, caplog: pytest.LogCaptureFixture) -> None:
-    begin_to_load(service.settings, service.parts.model)
+    begin_to_load(service.settings, service.parts.model, service.parts.registry)
     assert service.parts.model.wait(10)
     service.chat()
     seen = service.app.test_client().get("/health/ready").get_data(as_text=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,13 @@ def fetch(job: DownloadJob) -> tuple[Path, list[dict[str, Any]]]:
     events: list[dict[str, Any]] = []
     job.run(events.append)
     return Path(events[-1]["path"]), events
+
+
+def planned(job: DownloadJob) -> dict[str, Any]:
+    """What `job` would fetch."""
+    events: list[dict[str, Any]] = []
+    replace(job, dry_run=True).run(events.append)
+    return next(event for event in events if event["event"] == "planned")
 
 
 def files_in(folder: Path) -> Mapping[str, bytes]:

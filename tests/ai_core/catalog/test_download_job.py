@@ -8,16 +8,30 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from huggingface_hub import snapshot_download
+from huggingface_hub import constants, snapshot_download
 
 from ai_core.catalog.downloads import plan as plan_module
 from ai_core.catalog.downloads.errors import DownloadError
 from ai_core.catalog.downloads.transfer import Patience
 from ai_core.catalog.new_file import SPARE_BYTES
-from tests.ai_core.catalog.downloading import fetch, files_in, job, noise, quantisations, safetensors_repository
+from tests.ai_core.catalog.downloading import (
+    fetch,
+    files_in,
+    job,
+    noise,
+    planned,
+    quantisations,
+    safetensors_repository,
+)
 from tests.hub_server import HubServer, Repository
 
 WEIGHTS = "model.safetensors"
+
+
+@pytest.fixture(autouse=True)
+def no_telemetry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the child process, which these tests do without: see process.QUIET."""
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
 
 
 def test_the_local_hub_is_one_to_huggingface_hub_itself(tmp_path: Path) -> None:
@@ -237,14 +251,14 @@ def test_the_largest_quantisation_that_fits_is_chosen(tmp_path: Path, monkeypatc
     available = [64 * 10**6]
     monkeypatch.setattr(plan_module, "available_bytes", lambda: available[0])
     with HubServer(Repository("acme/tiny", files)) as hub:
-        assert job(hub, tmp_path / "a").plan().files[0].path == "tiny.Q8_0.gguf"
+        assert planned(job(hub, tmp_path / "a"))["files"][0][0] == "tiny.Q8_0.gguf"
         available[0] = 55 * 10**6
-        chosen = job(hub, tmp_path / "b").plan()
-        assert chosen.files[0].path == "tiny.Q4_K_M.gguf"
-        assert chosen.model_id == "tiny.Q4_K_M"
-        assert "52 MiB are available" in chosen.reason
+        chosen = planned(job(hub, tmp_path / "b"))
+        assert chosen["files"][0][0] == "tiny.Q4_K_M.gguf"
+        assert not list((tmp_path / "b").rglob("*.gguf"))
+        assert "52 MiB are available" in chosen["reason"]
         available[0] = 1_000_000
         with pytest.raises(DownloadError, match="give filename") as failed:
-            job(hub, tmp_path / "c").plan()
+            planned(job(hub, tmp_path / "c"))
         assert failed.value.code == "not_enough_memory"
-        assert job(hub, tmp_path / "d", filename="q2_k").plan().files[0].path == "tiny.Q2_K.gguf"
+        assert planned(job(hub, tmp_path / "d", filename="q2_k"))["files"][0][0] == "tiny.Q2_K.gguf"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ from ai_core.catalog.downloads import records
 from ai_core.catalog.downloads.errors import TooManyDownloads
 from ai_core.catalog.downloads.queue import DownloadOptions, Downloads
 from ai_core.catalog.downloads.request import DownloadRequest
+from ai_core.catalog.downloads.run import Landed
 from ai_core.catalog.memory import Load
 from ai_core.storage import ModelDownload, open_storage
 from tests.ai_core.catalog.downloading import QUICK, files_in, safetensors_repository
@@ -29,15 +30,19 @@ class Service:
 
     def __init__(self, folder: Path, hub: HubServer, **options: Any) -> None:
         self.models = folder / "models"
-        self.declared: list[Mapping[str, Any]] = []
+        self.declared: list[Landed] = []
         self.ended: list[str] = []
         database = open_storage(f"sqlite:///{folder / 'core.sqlite3'}")
         self.downloads = Downloads(
             database,
             DownloadOptions(hub.url, self.models, Load(slots=2), patience=QUICK, **options),
-            self.declared.append,
+            self._declare,
             lambda row: self.ended.append(row.status),
         )
+
+    def _declare(self, landed: Landed) -> str:
+        self.declared.append(landed)
+        return landed.folder.name
 
     def wait(self, download_id: str, *statuses: str) -> ModelDownload:
         return until(lambda: self._if_in(download_id, statuses))
@@ -79,8 +84,8 @@ def test_a_model_comes_is_declared_and_told_of(service: Service) -> None:
     row = service.finished(service.downloads.begin(TINY).id)
     assert (row.status, row.error, row.model_id) == (records.DONE, None, "tiny")
     assert row.bytes_done == row.bytes_total
-    [entry] = service.declared
-    assert (entry["id"], entry["format"], entry["path"]) == ("tiny", "safetensors", str(service.models / "tiny"))
+    [landed] = service.declared
+    assert landed.path == landed.folder == service.models / "tiny"
     assert until(lambda: service.ended) == [records.DONE]
     counts, fetched = service.downloads.counts()
     assert counts["done"] == 1
