@@ -7,7 +7,7 @@ from pathlib import Path
 
 CORPUS = Path(__file__).parent / "corpus"
 # Not kept as files: their size, and what virus scanners of developers would say. EICAR: www.eicar.org, in two halves.
-_EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + r"-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
+EICAR = r"X5O!P%@AP[4\PZX54(P^)7CC)7}$EICAR" + r"-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ def corpus_message(name: str) -> bytes:
     import base64
 
     raw = (CORPUS / f"{name}.eml").read_bytes()
-    raw = raw.replace(b"@EICAR_BASE64@", base64.b64encode(_EICAR.encode()))
+    raw = raw.replace(b"@EICAR_BASE64@", base64.b64encode(EICAR.encode()))
     return raw.replace(b"@TEN_MEGABYTES@", b"\r\n".join([b"QUJD" * 19] * 131_072))
 
 

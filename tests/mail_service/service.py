@@ -83,7 +83,7 @@ class Service:
 
 
 def build_service(
-    system: MailSystem, data_dir: Path, answerer: ScriptedAnswerer | None = None, **variables: str
+    system: MailSystem, data_dir: Path, answerer: ScriptedAnswerer | None = None, /, **variables: str
 ) -> Service:
     """A service over `system`; `variables` are settings in capitals."""
     settings = Settings.from_environment(system.settings(data_dir, **variables))
