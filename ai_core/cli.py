@@ -13,7 +13,7 @@ from pathlib import Path
 
 import peewee
 
-from ai_core import models_cli
+from ai_core import audit, models_cli
 from ai_core.catalog.errors import CatalogError
 from ai_core.keys import SCOPES, KeyRefused, create_key, list_keys, revoke_key, rotate_key, verify_key
 from ai_core.knowledge import importer
@@ -25,6 +25,7 @@ from common.database import connection
 from common.env import SettingError
 
 LOCAL_KEY_FILE = "local_api_key"
+ACTOR = "command line"  # in the audit log
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -177,6 +178,7 @@ def _create_key(settings: Settings, options: argparse.Namespace) -> int:
         except ValueError as error:
             print(f"ai-core: {error}", file=sys.stderr)
             return 2
+        audit.note(ACTOR, "keys.create", record.prefix)
     print(f"API key: {text}")
     print(f"Key {record.id} ({', '.join(record.scopes)}) is shown this once: keep it now.")
     return 0
@@ -193,6 +195,8 @@ def _list_keys(settings: Settings, _: argparse.Namespace) -> int:
 def _rotate_key(settings: Settings, options: argparse.Namespace) -> int:
     with connection(open_storage(settings.database_url)):
         rotated = rotate_key(options.id)
+        if rotated is not None:
+            audit.note(ACTOR, "keys.rotate", f"{options.id},{rotated[0].prefix}")
     if rotated is None:
         print(f"ai-core: there is no live key {options.id}", file=sys.stderr)
         return 1
@@ -203,6 +207,8 @@ def _rotate_key(settings: Settings, options: argparse.Namespace) -> int:
 def _revoke_key(settings: Settings, options: argparse.Namespace) -> int:
     with connection(open_storage(settings.database_url)):
         revoked = revoke_key(options.id)
+        if revoked:
+            audit.note(ACTOR, "keys.revoke", str(options.id))
     print(f"Key {options.id} is revoked." if revoked else f"There is no live key {options.id}.")
     return 0 if revoked else 1
 

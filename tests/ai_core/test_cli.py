@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_core.audit import Filter, find
 from ai_core.cli import _local_key, main
 from ai_core.keys import list_keys, revoke_key
 from ai_core.settings import Settings
@@ -33,6 +34,9 @@ def test_a_key_is_made_listed_rotated_and_revoked(capsys: pytest.CaptureFixture[
     assert main(["keys", "revoke", "1"]) == 0
     assert main(["keys", "revoke", "1"]) == 1
     assert main(["keys", "rotate", "1"]) == 1
+    with connection(open_storage(Settings.from_environment().database_url)):
+        entries = [(entry.actor, entry.action, entry.outcome) for entry in reversed(find(Filter(), limit=9))]
+    assert entries == [("command line", f"keys.{action}", "done") for action in ("create", "rotate", "revoke")]
 
 
 def test_a_bad_network_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

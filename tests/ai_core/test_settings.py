@@ -37,11 +37,23 @@ def test_a_model_may_be_a_folder_with_adapters(tmp_path: Path) -> None:
         ({"REMOTE_API_KEY": "k"}, "REMOTE_URLS: must be set"),
         ({"MODEL_SWITCH_GRACE": "-1"}, "MODEL_SWITCH_GRACE: "),
         ({"WATCHDOG_USEC": "soon"}, "WATCHDOG_USEC: "),
+        ({"SECRET_KEY": "short"}, "SECRET_KEY: each secret needs 32 characters"),
+        ({"KNOWLEDGE_UPDATE_AT": "24:00"}, "KNOWLEDGE_UPDATE_AT: '24:00' is neither HH:MM nor off"),
+        ({"WEBHOOK_URLS": "http://a"}, "WEBHOOK_KEY: must be set"),
+        ({"WEBHOOK_URLS": "a", "WEBHOOK_KEY": "k"}, "WEBHOOK_URLS: one of them is not"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_by_its_name(variables: dict[str, str], complaint: str) -> None:
     with pytest.raises(SettingError, match=f"^{complaint}"):
         Settings.from_environment(variables)
+
+
+def test_secrets_are_read_newest_first_and_never_shown() -> None:
+    settings = Settings.from_environment(
+        {"SECRET_KEY": f"{'n' * 32},{'o' * 32}", "WEBHOOK_URLS": "https://a/token", "WEBHOOK_KEY": "s3cret"}
+    )
+    assert settings.secret_key == ("n" * 32, "o" * 32)
+    assert not any(secret in repr(settings) for secret in ("nnn", "s3cret", "token"))
 
 
 def test_the_key_of_the_remote_servers_is_read_from_a_file_and_never_shown(tmp_path: Path) -> None:

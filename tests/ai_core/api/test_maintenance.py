@@ -140,6 +140,20 @@ def test_a_file_that_is_being_written_is_no_leftover(administrator: Administrato
     assert not written.exists()
 
 
+@pytest.mark.parametrize("name", ["models/.big-Q4_K_M.gguf.part", "tools/.llama.cpp-1.part", "knowledge/.building-1/a"])
+def test_what_killed_processes_left_goes_and_what_they_made_stays(administrator: Administrator, name: str) -> None:
+    left, made = leftover(administrator.core, name), leftover(administrator.core, "models/big-Q4_K_M.gguf")
+    os.utime(left.parent, (1, 1))
+    assert administrator.post("cleanup", {"operations": ["clean_temp"]}).get_json()["space_freed"] == 50
+    assert [left.exists(), made.exists()] == [False, True]
+
+
+def test_a_models_operation_keeps_declared_models(administrator: Administrator) -> None:
+    made = leftover(administrator.core, "models/big-Q4_K_M.gguf")
+    assert administrator.post("cleanup", {"operations": ["clean_models", "clean_cache"]}).status_code == 200
+    assert made.exists()
+
+
 def test_logs_are_purged_as_asked(administrator: Administrator) -> None:
     kept = [log_file(administrator.core, days) for days in (0, 5, 30)]
     gone = [log_file(administrator.core, days) for days in (31, 300)]
