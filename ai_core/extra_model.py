@@ -40,7 +40,7 @@ Result = TypeVar("Result")
 class ExtraModel(Generic[Model]):
     """`load` brings the model into memory; it raises BackendError or CatalogError. At most `max_waiting` jobs are at
     hand; each ends within `timeout` seconds. After `idle_seconds` without a request (0: never) unload_if_idle gives it
-    back."""
+    back; that is what `clock` measures."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ExtraModel(Generic[Model]):
     ) -> Result:
         """The result of the job that `make` makes for the model and a deadline. Raises InvalidFields for its input, and
         ServiceError: 503 while the model loads, is busy or cannot be loaded, 500 when it fails."""
-        deadline = self._clock() + self._timeout
+        deadline = time.monotonic() + self._timeout
         with self._held(deadline) as (model, engine):
             try:
                 engine.refuse_if_unable(deadline)  # before the input is prepared at length
@@ -130,7 +130,7 @@ class ExtraModel(Generic[Model]):
     def _get(self, deadline: float) -> tuple[Model, BatchEngine[Any, Any]]:
         """The model, loaded if need be, with one user more."""
         with self._condition:
-            self._condition.wait_for(lambda: not self._loading, deadline - self._clock())
+            self._condition.wait_for(lambda: not self._loading, deadline - time.monotonic())
             if self._stopped:
                 raise _stopping()
             if self._loading:
