@@ -60,6 +60,7 @@ class RedisStore:
         self._lock = threading.Lock()
         self._away_until = 0.0
         self._away = False
+        self._turn = 0  # counts its comings and goings: calls that overlap one of them change nothing
 
     def key(self, *parts: object) -> str:
         """The name of a key: the store's prefix, then `parts`."""
@@ -75,24 +76,12 @@ class RedisStore:
         server that are errors (redis.ResponseError) are the caller's fault and go through."""
         if self._clock() < self._away_until:
             raise RedisAway("it did not a moment ago")
-        try:
-            result = function(self.client)
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
-            raise self._gone(type(error).__name__) from error
-        except redis.ResponseError as error:
-            word = str(error).partition(" ")[0]
-            if word not in _NOT_NOW and type(error).__name__ not in ("ReadOnlyError", "OutOfMemoryError"):
-                raise
-            raise self._gone(word) from error
-        if self._away:
-            self._back()
-        return result
+        return self._attempt(function)
 
     def is_up(self) -> bool:
         """Whether it answers now; asks also while the breaker is open."""
-        self._away_until = 0.0
         try:
-            self.call(lambda client: client.ping())
+            self._attempt(lambda client: client.ping())
         except RedisAway:
             return False
         return True
@@ -101,16 +90,37 @@ class RedisStore:
         """Give the connections back."""
         self.client.close()
 
-    def _gone(self, reason: str) -> RedisAway:
+    def _attempt(self, function: Callable[[redis.Redis], T]) -> T:
+        turn = self._turn
+        try:
+            result = function(self.client)
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+            raise self._gone(turn, type(error).__name__) from error
+        except redis.ResponseError as error:
+            word = str(error).partition(" ")[0]
+            if word not in _NOT_NOW and type(error).__name__ not in ("ReadOnlyError", "OutOfMemoryError"):
+                raise
+            raise self._gone(turn, word) from error
+        if self._away:
+            self._back(turn)
+        return result
+
+    def _gone(self, turn: int, reason: str) -> RedisAway:
         with self._lock:
-            first, self._away = not self._away, True
-            self._away_until = self._clock() + AWAY_SECONDS
+            # A call from before it came back says nothing of now.
+            first = not self._away and turn == self._turn
+            if self._away or first:
+                self._away_until = self._clock() + AWAY_SECONDS
+            if first:
+                self._away, self._turn = True, self._turn + 1
         if first:
             logger.warning("Redis does not answer", extra={"reason": reason})
         return RedisAway(reason)
 
-    def _back(self) -> None:
+    def _back(self, turn: int) -> None:
         with self._lock:
-            first, self._away = self._away, False
+            first = self._away and turn == self._turn
+            if first:
+                self._away, self._turn, self._away_until = False, self._turn + 1, 0.0
         if first:
             logger.warning("Redis answers again")

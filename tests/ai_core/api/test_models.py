@@ -119,7 +119,7 @@ def test_what_cannot_be_loaded_is_refused_and_the_model_before_serves(core: Core
 def test_a_model_answers_with_its_adapter_always(core: Core, call: Any) -> None:
     def answer(**more: Any) -> dict[str, Any]:
         headers = {**core.headers(), "Cache-Control": "no-cache"}
-        body: dict[str, Any] = core.app.test_client().post("/api/v1/chat", json={**ASK, **more}, headers=headers).json
+        body: dict[str, Any] = core.app.test_client().post("/api/v1/chat", json={**ASK, **more}, headers=headers).get_json()
         return body
 
     bare = answer()
