@@ -17,6 +17,7 @@ from ai_core.catalog.downloads.request import DownloadRequest
 from ai_core.catalog.downloads.transfer import Patience, Report, Transfer
 from ai_core.catalog.memory import Load
 
+OUTDATED_PLAN = ("revision_not_found", "file_not_found")  # the next one is made anew
 REPORT_EVERY = 0.2  # seconds
 Tell = Callable[[dict[str, Any]], None]
 
@@ -47,13 +48,17 @@ class DownloadJob:
         """
         try:
             with self.folder.locked():
-                self._run(tell)
-        except DownloadError as error:
-            if error.code in ("revision_not_found", "file_not_found"):
-                self.folder.remove()  # the plan led nowhere: the next one is made anew
-            raise
+                self._run_locked(tell)
         except OSError as error:
             raise no_space_or(error) from error
+
+    def _run_locked(self, tell: Tell) -> None:
+        try:
+            self._run(tell)
+        except DownloadError as error:
+            if error.code in OUTDATED_PLAN or Plan.read(self.folder.path) is None:
+                self.folder.remove()
+            raise
 
     def _run(self, tell: Tell) -> None:
         found = Plan.read(self.folder.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 from huggingface_hub import constants, snapshot_download
 
+from ai_core.catalog.downloads import folder as folder_module
 from ai_core.catalog.downloads import plan as plan_module
 from ai_core.catalog.downloads.errors import DownloadError
-from ai_core.catalog.downloads.transfer import Patience
+from ai_core.catalog.downloads.transfer import Patience, Transfer
 from ai_core.catalog.new_file import SPARE_BYTES
 from tests.ai_core.catalog.downloading import (
     fetch,
@@ -139,6 +141,7 @@ def test_each_refusal_has_its_code(tmp_path: Path, options: dict[str, Any], want
         with pytest.raises(DownloadError) as failed:
             fetch(job(hub, tmp_path, **wanted))
         assert failed.value.code == code
+        assert not list(tmp_path.rglob("plan.json")) or code == "gated_model"
         assert "hf_" not in str(failed.value)
         assert hub.strange == []
     assert not failed.value.retry
@@ -212,6 +215,41 @@ def test_the_disk_is_looked_at_before_the_first_byte(tmp_path: Path, monkeypatch
         fetch(job(hub, tmp_path))
     assert failed.value.code == "not_enough_disk_space"
     assert hub.sent == {}
+
+
+def test_a_disk_that_fills_up_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = iter([10**9, *[SPARE_BYTES] * 4])
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=next(free, SPARE_BYTES // 4)))
+    with HubServer(safetensors_repository()) as hub:
+        with pytest.raises(DownloadError, match="disk is full") as failed:
+            fetch(job(hub, tmp_path))
+        assert failed.value.code == "disk_full"
+        monkeypatch.undo()
+        place, _ = fetch(job(hub, tmp_path))
+    assert WEIGHTS in files_in(place)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "disk_full"), (errno.EDQUOT, "disk_full"), (errno.EROFS, "write_failed")]
+)
+def test_a_write_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, code: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, "refused")
+
+    monkeypatch.setattr(Transfer, "_write", refuse)
+    with HubServer(safetensors_repository()) as hub, pytest.raises(DownloadError) as failed:
+        fetch(job(hub, tmp_path))
+    assert failed.value.code == code
+
+
+def test_two_processes_do_not_write_one_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder_module, "LOCK_WITHIN", 0.1)
+    with HubServer(safetensors_repository()) as hub:
+        one = job(hub, tmp_path)
+        with one.folder.locked(), pytest.raises(DownloadError) as failed:
+            fetch(job(hub, tmp_path))
+        assert failed.value.code == "already_running"
+        fetch(one)
 
 
 def test_the_same_model_again_brings_no_byte(tmp_path: Path) -> None:

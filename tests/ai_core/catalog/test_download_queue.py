@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 
 from ai_core.catalog.downloads import records
 from ai_core.catalog.downloads.errors import TooManyDownloads
+from ai_core.catalog.downloads.process import CHILD
 from ai_core.catalog.downloads.queue import DownloadOptions, Downloads
 from ai_core.catalog.downloads.request import DownloadRequest
 from ai_core.catalog.downloads.run import Landed
@@ -173,6 +175,16 @@ def test_a_failed_one_is_gone_on_with_by_the_same_request(service: Service, hub:
     assert service.downloads.begin(TINY).id == row.id
     until(lambda: service.declared)
     assert hub.sent[WEIGHTS] == 300_000
+
+
+def test_a_process_that_is_killed_from_outside_is_a_failure(service: Service, hub: HubServer) -> None:
+    hub.faults.hold_at = 150_000
+    row = service.downloads.begin(TINY)
+    assert hub.faults.held.wait(60)
+    [child] = [process for process in psutil.Process().children() if CHILD in process.cmdline()]
+    child.kill()
+    failed = service.finished(row.id)
+    assert (failed.status, failed.error_code) == (records.FAILED, "download_failed")
 
 
 def test_what_failed_can_be_cleaned_away(service: Service, hub: HubServer) -> None:
