@@ -37,6 +37,10 @@ NEUTRAL_FOR_CHOICES: dict[str, Any] = {
 CLOSE = 0.8  # of the best hit's score: hits below it are read by a model that only quotes, but not quoted
 
 
+class TooLong(InvalidFields):
+    """The question does not fit into the model's context."""
+
+
 class Assistant:
     """Answers questions with the model that is loaded and the Code du travail that is installed."""
 
@@ -206,5 +210,5 @@ def _invalid(sampling: SamplingParameters, text_field: str, problem: str) -> Inv
     return InvalidFields({field: [f"{problem}."]})
 
 
-def _too_long(field: str, tokens: int, limit: int) -> InvalidFields:
-    return InvalidFields({field: [f"Too long for this model: {tokens} tokens, at most {limit} fit."]})
+def _too_long(field: str, tokens: int, limit: int) -> TooLong:
+    return TooLong({field: [f"Too long for this model: {tokens} tokens, at most {limit} fit."]})

@@ -97,6 +97,12 @@ class AnswerMetrics:
         g.is_noted = True
         return self._measured(running, arrived, self._asker())
 
+    def note_computed(self, model: str, tokens: int, arrived: float) -> None:
+        """A row for what is no answer: vectors, a transcript. `tokens` of the input."""
+        asker = self._asker()
+        seconds = time.perf_counter() - arrived
+        self._note(Usage(asker.channel, asker.key_id, asker.person, model, tokens, seconds=seconds))
+
     def _measured(self, running: BeingTold, arrived: float, asker: Asker) -> Iterator[TextChunk | Answer | None]:
         usage = Usage(asker.channel, asker.key_id, asker.person, finish_reason="cancelled")
         moments: list[float] = []  # of the pieces

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 from typing import Any
 
+from flask import g
 from marshmallow import Schema, fields, validate
 
 from ai_core.api.access import SECURITY, Limits, requires
+from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.client import ClientConnection
 from ai_core.api.openai_compat import examples
 from ai_core.api.openai_compat.asking import CHANNEL
@@ -69,7 +71,7 @@ class EmbeddingListSchema(Schema):
     usage = fields.Nested(EmbeddingUsageSchema, required=True)
 
 
-def embeddings_blueprint(model: EmbeddingModel | None, limits: Limits) -> OpenAiBlueprint:
+def embeddings_blueprint(model: EmbeddingModel | None, limits: Limits, metrics: AnswerMetrics) -> OpenAiBlueprint:
     """The route, bound to `model`; None: there is none."""
     blueprint = OpenAiBlueprint("embeddings", __name__)
 
@@ -94,6 +96,7 @@ def embeddings_blueprint(model: EmbeddingModel | None, limits: Limits) -> OpenAi
             for index, vector in enumerate(found.vectors)
         ]
         tokens = sum(found.tokens)
+        metrics.note_computed(chosen.id, tokens, g.arrived)
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return {"object": "list", "data": data, "model": chosen.id, "usage": usage}
 

@@ -11,6 +11,7 @@ from marshmallow import Schema, fields
 
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, errors
+from ai_core.assistant import TooLong
 from common.errors import InvalidFields, ServiceError, own_form
 
 PREFIX = "/v1"
@@ -18,8 +19,8 @@ CODES = {  # where clients look for OpenAI's own
     "unauthorized": "invalid_api_key",
     "unknown_model": "model_not_found",
     "rate_limited": "rate_limit_exceeded",
-    "too_long": "context_length_exceeded",
 }
+CONTEXT_EXCEEDED = "context_length_exceeded"
 TYPES: dict[int, str] = {
     HTTPStatus.UNAUTHORIZED: "authentication_error",
     HTTPStatus.FORBIDDEN: "permission_error",
@@ -56,7 +57,7 @@ def openai_form(error: ServiceError) -> tuple[int, dict[str, Any]]:
         "message": _message(error),
         "type": TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error"),
         "param": next(iter(error.errors), None) if error.errors else None,
-        "code": CODES.get(error.code, error.code),
+        "code": CONTEXT_EXCEEDED if isinstance(error, TooLong) else CODES.get(error.code, error.code),
     }
     return status, {"error": problem}
 
@@ -68,7 +69,7 @@ def documented(blueprint: Blueprint, *statuses: int) -> Callable[[Callable[..., 
 
 def renamed(error: InvalidFields, names: Mapping[str, str]) -> InvalidFields:
     """`error` with our names of fields replaced by the client's."""
-    return InvalidFields({names.get(name, name): problem for name, problem in (error.errors or {}).items()})
+    return type(error)({names.get(name, name): problem for name, problem in (error.errors or {}).items()})
 
 
 def _message(error: ServiceError) -> str:

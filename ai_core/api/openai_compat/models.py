@@ -14,6 +14,7 @@ from ai_core.api.openai_compat.blueprint import OpenAiBlueprint
 from ai_core.api.openai_compat.errors import documented
 from ai_core.api.openai_compat.model_names import with_grounded
 from ai_core.model_host import ModelHost
+from ai_core.model_state import ModelStatus
 from common.errors import ServiceError
 
 OWNED_BY = "code-du-travail-neo"
@@ -47,6 +48,9 @@ def models_blueprint(host: ModelHost, others: Sequence[str]) -> OpenAiBlueprint:
             names = [loaded.id, *(f"{loaded.id}+{adapter}" for adapter in loaded.entry.adapters)]
             for name in with_grounded(names):
                 yield _model(name, started if since is None else int(since.timestamp()))
+        elif host.operating_on is not None and host.states.get(host.operating_on).status is ModelStatus.LOADING:
+            for name in with_grounded([host.operating_on]):  # who asks it is told when to come back
+                yield _model(name, started)
         for name in others:
             yield _model(name, started)
 
@@ -58,8 +62,8 @@ def models_blueprint(host: ModelHost, others: Sequence[str]) -> OpenAiBlueprint:
     def list_all() -> dict[str, Any]:
         """List the models that can be asked now
 
-        The one that is loaded, with each of its adapters; `MODEL:grounded` is the same one, with the Code du travail
-        searched first. GET /api/v1/models has all that the server knows.
+        The one that is loaded or being loaded, with each of its adapters; `MODEL:grounded` is the same one, with the
+        Code du travail searched first. GET /api/v1/models has all that the server knows.
         """
         return {"object": "list", "data": list(models())}
 

@@ -37,5 +37,5 @@ def register(
     api.register_blueprint(models_blueprint(host, extra))
     api.register_blueprint(chat_blueprint(asking))
     api.register_blueprint(completions_blueprint(asking))
-    api.register_blueprint(embeddings_blueprint(embeddings, limits))
-    api.register_blueprint(transcriptions_blueprint(speech))
+    api.register_blueprint(embeddings_blueprint(embeddings, limits, metrics))
+    api.register_blueprint(transcriptions_blueprint(speech, metrics))

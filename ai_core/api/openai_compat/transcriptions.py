@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, request
+from flask import Response, g, request
 from flask_smorest.fields import Upload
 from marshmallow import RAISE, Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 
 from ai_core.api.access import SECURITY, requires
+from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.client import ClientConnection
 from ai_core.api.media_types import FORM, accepts
 from ai_core.api.openai_compat.blueprint import OpenAiBlueprint
@@ -62,7 +63,7 @@ class TranscriptionSchema(Schema):
     segments = fields.List(fields.Nested(TranscriptSegmentSchema))
 
 
-def transcriptions_blueprint(model: SpeechModel | None) -> OpenAiBlueprint:
+def transcriptions_blueprint(model: SpeechModel | None, metrics: AnswerMetrics) -> OpenAiBlueprint:
     """The route, bound to `model`; None: there is none."""
     blueprint = OpenAiBlueprint("audio", __name__)
 
@@ -91,6 +92,7 @@ def transcriptions_blueprint(model: SpeechModel | None) -> OpenAiBlueprint:
         transcript = chosen.transcribe(
             upload.read(), language=form.get("language"), is_wanted=lambda: not client.is_gone()
         )
+        metrics.note_computed(chosen.id, 0, g.arrived)
         if form["response_format"] == "text":
             return Response(transcript.text + "\n", mimetype="text/plain")
         return {"text": transcript.text} if form["response_format"] == "json" else _verbose(transcript)

@@ -37,20 +37,3 @@ def test_spaces_at_the_beginning_are_part_of_it(core: Core, client: openai.OpenA
     core.loader.backends[-1]._answer = " est libre. "
     assert go_on(client).choices[0].text == " est libre. "
     assert go_on(client).choices[0].text == " est libre. ", "also the second time"
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("echo", True), ("suffix", "fin"), ("best_of", 2), ("n", 2), ("logit_bias", {"50256": -100})],
-)
-def test_what_is_not_there_is_refused_by_its_name(client: openai.OpenAI, name: str, value: Any) -> None:
-    with pytest.raises(openai.BadRequestError, match="Not supported") as caught:
-        go_on(client, **{name: value})
-    assert caught.value.param == name
-
-
-@pytest.mark.parametrize("prompt", [[1, 2, 3], [[1, 2]], ["a", "b"], [], "", "  "])
-def test_a_prompt_is_one_text(client: openai.OpenAI, prompt: Any) -> None:
-    with pytest.raises(openai.BadRequestError) as caught:
-        go_on(client, prompt=prompt)
-    assert caught.value.param == "prompt"

@@ -62,6 +62,15 @@ def test_each_text_has_its_vector(embedder: openai.OpenAI) -> None:
     )
 
 
+def test_it_is_accounted_for(served_core: tuple[Core, openai.OpenAI]) -> None:
+    core, client = served_core
+    embed(client, user="anne")
+    exported = core.app.test_client().get("/api/v1/admin/users/openai/anne/export", headers=core.headers("admin"))
+    (row,) = exported.get_json()["requests"]
+    assert (row["model"], row["channel"], row["error"]) == ("tiny-bert", "openai", None)
+    assert row["prompt_tokens"] == embed(client).usage.total_tokens
+
+
 def test_one_text_is_a_list_of_one(embedder: openai.OpenAI) -> None:
     alone = embed(embedder, input=TEXTS[0]).data
     assert len(alone) == 1
