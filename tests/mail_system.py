@@ -15,8 +15,6 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from imapclient import IMAPClient  # type: ignore[import-untyped]
@@ -194,6 +192,7 @@ class MailSystem:
         names = ("imap", "imaps", "lmtp", "sasl", "mx", "submission", "submissions")
         self.ports = {name: free_port() for name in names}
         self.certificate = self.home / "cert.pem"
+        self._sessions: dict[str, IMAPClient] = {}
         self._write()
 
     def start(self) -> None:
@@ -219,6 +218,9 @@ class MailSystem:
 
     def stop_imap(self) -> None:
         """Stop Dovecot: reading and delivery end."""
+        for client in self._sessions.values():
+            client.shutdown()
+        self._sessions.clear()
         _end(self.home / "dovecot" / "master.pid")
 
     def start_smtp(self) -> None:
@@ -243,45 +245,42 @@ class MailSystem:
 
     def put(self, raw: bytes, *, user: str = ASSISTANT, folder: str = "INBOX") -> None:
         """Put `raw` into a folder as it is, byte by byte: no server in between that mends it."""
-        with self.session(user) as client:
-            client.append(folder, raw)
+        self.session(user).append(folder, raw)
 
-    @contextmanager
-    def session(self, user: str = ASSISTANT) -> Iterator[IMAPClient]:
-        """An IMAP session of `user`."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        client = IMAPClient("localhost", self.ports["imaps"], ssl_context=context, timeout=30)
-        client.login(user, PASSWORD)
-        try:
-            yield client
-        finally:
-            client.logout()
+    def session(self, user: str = ASSISTANT) -> IMAPClient:
+        """The IMAP session of `user`, kept until Dovecot stops."""
+        if user not in self._sessions:
+            context = ssl.create_default_context(cafile=str(self.certificate))
+            client = IMAPClient("localhost", self.ports["imaps"], ssl_context=context, timeout=30)
+            client.login(user, PASSWORD)
+            self._sessions[user] = client
+        return self._sessions[user]
 
     def mails(self, user: str = ASSISTANT, folder: str = "INBOX") -> list[bytes]:
         """All mails in a folder, in order; none where there is no such folder."""
-        with self.session(user) as client:
-            if not client.folder_exists(folder):
-                return []
-            client.select_folder(folder, readonly=True)
-            uids = client.search(["ALL"])
-            return [client.fetch([uid], ["BODY.PEEK[]"])[uid][b"BODY[]"] for uid in uids]
+        client = self.session(user)
+        if not client.folder_exists(folder):
+            return []
+        client.select_folder(folder, readonly=True)
+        uids = client.search(["ALL"])
+        return [client.fetch([uid], ["BODY.PEEK[]"])[uid][b"BODY[]"] for uid in uids]
 
     def flags(self, folder: str, user: str = ASSISTANT) -> list[tuple[bytes, ...]]:
         """The flags of each mail in a folder."""
-        with self.session(user) as client:
-            client.select_folder(folder, readonly=True)
-            return [flags for _, flags in sorted(client.get_flags(client.search(["ALL"])).items())]
+        client = self.session(user)
+        client.select_folder(folder, readonly=True)
+        return [flags for _, flags in sorted(client.get_flags(client.search(["ALL"])).items())]
 
     def empty(self) -> None:
         """Remove every mail of everybody."""
         for user in (ASSISTANT, ALICE, BOB):
-            with self.session(user) as client:
-                for _, _, folder in client.list_folders():
-                    client.select_folder(folder)
-                    uids = client.search(["ALL"])
-                    if uids:
-                        client.delete_messages(uids)
-                        client.expunge()
+            client = self.session(user)
+            for _, _, folder in client.list_folders():
+                client.select_folder(folder)
+                uids = client.search(["ALL"])
+                if uids:
+                    client.delete_messages(uids)
+                    client.expunge()
 
     def settings(self, data_dir: Path, **variables: str) -> dict[str, str]:
         """The environment of a mail service that uses this system."""

@@ -79,8 +79,8 @@ def test_the_mailbox_is_away_and_comes_back(build: Build, mail_system: MailSyste
     service.poller.close()  # Dovecot serves sessions that are open to their end
     try:
         assert not service.poller.poll()
-        service.work_off(1)  # what was taken in is answered; Postfix asks Dovecot who we are, so the reply waits
-        assert service.outcomes() == {"replying": 1}
+        service.work_off(1)  # what was taken in is answered; the reply waits here or in Postfix, as it knows us or not
+        assert len(service.answerer.asked) == 1
     finally:
         mail_system.start_imap()
     works_off(service, "completed")
