@@ -9,16 +9,17 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g
 
-from ai_core.answer import Answer, CacheUse, Question
+from ai_core.answer import Answer, Question
 from ai_core.api import examples, sse
 from ai_core.api.access import SECURITY, Limits, current_key, requires
 from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.answer_schemas import AnswerSchema, ChatSchema, GenerateSchema
 from ai_core.api.blueprint import Blueprint
-from ai_core.api.client import ClientConnection
+from ai_core.api.client import ClientConnection, cache_wishes
 from ai_core.api.documented import KEYED, WITH_BODY, errors
+from ai_core.api.token_logprobs import as_objects
 from ai_core.assistant import Assistant
 from ai_core.engine.request import Priority, TextChunk, TokenLogprob
 from ai_core.prompts import Message
@@ -71,7 +72,7 @@ def answers_blueprint(
             owner=_owner(),
             conversation=_conversation(body["channel"], body.get("user_id")),
             person=_person(hash_of, body["channel"], body.get("user_id")),
-            cache=_cache_use(),
+            cache=cache_wishes(),
         )
         return _respond(assistant.ask(question), metrics, stream=body["stream"], extra={})
 
@@ -103,7 +104,7 @@ def answers_blueprint(
             priority=Priority[body["priority"].upper()],
             owner=_owner(),
             person=_person(hash_of, "mail", (mail or {}).get("sender")),
-            cache=_cache_use(),
+            cache=cache_wishes(),
         )
         return _respond(assistant.ask(question), metrics, stream=body["stream"], extra=_mail_fields(mail))
 
@@ -174,19 +175,7 @@ def _token(chunk: TextChunk) -> dict[str, Any]:
 
 
 def _logprobs(tokens: Sequence[TokenLogprob] | None) -> dict[str, Any]:
-    """Log-probabilities in the form of OpenAI's API; `bytes` because a token may be part of a character."""
-    if tokens is None:
-        return {}
-    return {
-        "logprobs": [
-            {**_likelihood(token.piece, token.logprob), "top_logprobs": [_likelihood(*top) for top in token.top]}
-            for token in tokens
-        ]
-    }
-
-
-def _likelihood(piece: bytes, logprob: float) -> dict[str, Any]:
-    return {"token": piece.decode("utf-8", "replace"), "logprob": logprob, "bytes": list(piece)}
+    return {} if tokens is None else {"logprobs": as_objects(tokens)}
 
 
 def _owner() -> str:
@@ -202,12 +191,6 @@ def _conversation(channel: str, user_id: str | None) -> str | None:
 
 def _person(hash_of: Callable[[str, str], str], channel: str, user_id: str | None) -> str | None:
     return hash_of(channel, user_id) if user_id else None
-
-
-def _cache_use() -> CacheUse:
-    """What the request's Cache-Control asks for (RFC 9111, 5.2.1)."""
-    wishes = request.cache_control
-    return CacheUse(read=not (wishes.no_cache or wishes.no_store), keep=not wishes.no_store)
 
 
 def _check_length(field: str, text: str, maximum: int) -> None:

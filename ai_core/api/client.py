@@ -1,10 +1,12 @@
-"""Whether the client of the request being served is still there."""
+"""The client of the request being served: whether it is still there, and what it says of caches."""
 
 from __future__ import annotations
 
 import socket
 
 from flask import request
+
+from ai_core.answer import CacheUse
 
 
 class ClientConnection:
@@ -23,3 +25,9 @@ class ClientConnection:
             return False
         except OSError:
             return True
+
+
+def cache_wishes() -> CacheUse:
+    """What the request's Cache-Control asks for (RFC 9111, 5.2.1)."""
+    wishes = request.cache_control
+    return CacheUse(read=not (wishes.no_cache or wishes.no_store), keep=not wishes.no_store)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from flask import Response, g, request
+from flask import Response, g
 
 from ai_core.answer import Answer, CacheUse, Question
 from ai_core.api import sse
 from ai_core.api.access import Limits, current_key
 from ai_core.api.answer_metrics import AnswerMetrics
-from ai_core.api.client import ClientConnection
+from ai_core.api.client import ClientConnection, cache_wishes
 from ai_core.api.openai_compat.errors import openai_form, renamed
 from ai_core.assistant import Assistant
 from ai_core.engine.request import FinishReason, TextChunk
@@ -144,6 +144,5 @@ def end(answer: Answer) -> dict[str, str]:
 
 def _cache_use(question: Question) -> CacheUse:
     """Who asks a chat again wants another answer, unless it is the Code that was asked or there is no choice."""
-    wishes = request.cache_control
     varies = question.bare or not (question.grounding or question.requested.get("temperature") == 0)
-    return CacheUse(read=not (varies or wishes.no_cache or wishes.no_store), keep=not (varies or wishes.no_store))
+    return CacheUse(read=False, keep=False) if varies else cache_wishes()
