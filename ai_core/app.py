@@ -35,6 +35,7 @@ from ai_core.api.usage import usage_blueprint
 from ai_core.assistant import Assistant
 from ai_core.catalog.downloads.queue import Downloads
 from ai_core.catalog.registry import Registry
+from ai_core.downloads import coming_models
 from ai_core.embedding_model import EmbeddingModel
 from ai_core.jobs import log_directory
 from ai_core.knowledge.current import CurrentKnowledge
@@ -130,7 +131,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
         hash_of=operations.people.hash_of,
     )
     api.register_blueprint(knowledge_blueprint(parts.knowledge))
-    api.register_blueprint(models_blueprint(parts.registry, parts.model, parts.parameters))
+    api.register_blueprint(models_blueprint(parts.registry, parts.model, parts.parameters, coming_models))
     api.register_blueprint(parameters_blueprint(parts.registry, parts.model, parts.parameters))
     api.register_blueprint(key_admin_blueprint())
     if parts.downloads is not None:

@@ -15,9 +15,19 @@ from ai_core.catalog.downloads.run import Landed
 from ai_core.catalog.downloads.transfer import Patience
 from ai_core.catalog.memory import Load
 from ai_core.catalog.registry import Registry
+from ai_core.model_list import Coming
 from ai_core.settings import Settings
 from ai_core.storage import ModelDownload
 from ai_core.webhooks import Webhooks
+
+
+def coming_models() -> list[Coming]:
+    """Those on their way, once it is known what they will be called."""
+    return [
+        Coming(row.model_id, row.format, row.bytes_total, row.model_name)
+        for row in records.unfinished()
+        if row.model_id is not None
+    ]
 
 
 def build_downloads(settings: Settings, database: peewee.Database, webhooks: Webhooks, registry: Registry) -> Downloads:

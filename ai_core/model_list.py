@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -45,19 +46,33 @@ class ModelFacts:
     notes: tuple[str, ...]
 
 
-class ModelList:
-    """The models of `registry`, as `host` has them."""
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """A model on its way from the Hub; `size` in bytes, None while that is not known."""
 
-    def __init__(self, registry: Registry, host: ModelHost) -> None:
+    id: str
+    format: str | None
+    size: int | None
+    source: str
+
+
+Downloading = Callable[[], Iterable[Coming]]
+
+
+class ModelList:
+    """The models of `registry`, as `host` has them, and those that are `downloading`."""
+
+    def __init__(self, registry: Registry, host: ModelHost, downloading: Downloading) -> None:
         self._registry = registry
         self._host = host
+        self._downloading = downloading
 
     def all(self) -> list[ModelFacts]:
-        return [self._facts(declaration) for declaration in self._registry.all().values()]
+        declared = {model_id: self._facts(each) for model_id, each in self._registry.all().items()}
+        return list({**{coming.id: _coming(coming) for coming in self._downloading()}, **declared}.values())
 
     def get(self, model_id: str) -> ModelFacts | None:
-        declaration = self._registry.get(model_id)
-        return None if declaration is None else self._facts(declaration)
+        return next((facts for facts in self.all() if facts.id == model_id), None)
 
     def _facts(self, declaration: Declaration) -> ModelFacts:
         entry, state = declaration.entry, self._host.states.get(declaration.id)
@@ -73,9 +88,7 @@ class ModelList:
             size=None if files is None else files.size,
             source=declaration.source,
             quantisation=None if files is None else files.quantisation,
-            context_length=(entry.context_length if entry else None)
-            or (files.context_length if files else None)
-            or None,
+            context_length=length or None,
             adapter_base=base,
             adapters=tuple(entry.adapters) if entry is not None else (),
             requires_token=declaration.requires_token,
@@ -83,6 +96,25 @@ class ModelList:
             step=state.step,
             notes=declaration.notes,
         )
+
+
+def _coming(coming: Coming) -> ModelFacts:
+    return ModelFacts(
+        id=coming.id,
+        status=ModelStatus.DOWNLOADING,
+        description="",
+        format=coming.format,
+        size=coming.size,
+        source=coming.source,
+        quantisation=None,
+        context_length=None,
+        adapter_base=None,
+        adapters=(),
+        requires_token=False,
+        error=None,
+        step=None,
+        notes=(),
+    )
 
 
 def _status(declaration: Declaration, state: ModelState) -> ModelStatus:

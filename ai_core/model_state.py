@@ -10,9 +10,10 @@ from enum import Enum
 
 
 class ModelStatus(str, Enum):
-    """AVAILABLE: not in memory. ERROR: its last load failed."""
+    """AVAILABLE: not in memory. DOWNLOADING: on its way from the Hub. ERROR: its last load failed."""
 
     AVAILABLE = "available"
+    DOWNLOADING = "downloading"
     LOADING = "loading"
     LOADED = "loaded"
     ERROR = "error"

@@ -7,6 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from werkzeug.routing import BaseConverter
+
 from ai_core.api import examples
 from ai_core.api.access import SECURITY, requires
 from ai_core.api.audit import audit_target
@@ -20,22 +22,32 @@ from ai_core.api.model_schemas import (
     RemovedSchema,
     UnloadedSchema,
 )
+from ai_core.catalog.declaration import RESERVED
 from ai_core.catalog.entry import ModelEntry
 from ai_core.catalog.registry import Registry, RegistryError
 from ai_core.catalog.stored_weights import disk_bytes
 from ai_core.model_host import ModelHost, Outcome
-from ai_core.model_list import ModelFacts, ModelList
+from ai_core.model_list import Downloading, ModelFacts, ModelList
 from ai_core.model_parameters import ParameterStore
 from ai_core.model_state import ModelStatus
 from common.errors import ServiceError
 
-MODEL_ID = "/<string(maxlength=100):model_id>"
+MODEL_ID = "/<model:model_id>"
 
 
-def models_blueprint(registry: Registry, host: ModelHost, parameters: ParameterStore) -> Blueprint:
-    """Listing needs the scope `chat`, changes the scope `models`."""
+class ModelIdConverter(BaseConverter):
+    """A model's id in a route; not the names of the routes beside it, or Allow would tell of methods they lack."""
+
+    regex = rf"(?!(?:{'|'.join(sorted(RESERVED))})(?:/|$))[^/]{{1,100}}"
+
+
+def models_blueprint(
+    registry: Registry, host: ModelHost, parameters: ParameterStore, downloading: Downloading
+) -> Blueprint:
+    """Listing needs the scope `models` or `chat`, changes the scope `models`."""
     blueprint = Blueprint("models", __name__, url_prefix="/api/v1/models", description="Models")
-    models = ModelList(registry, host)
+    blueprint.record(lambda state: state.app.url_map.converters.update(model=ModelIdConverter))
+    models = ModelList(registry, host, downloading)
 
     @blueprint.route("", methods=["GET"])
     @requires("models", "chat")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 DESKTOP = (1280, 860)
 PHONE = (360, 740)
 SMALLEST = (320, 600)
+FAILED_REQUEST = re.compile(r"/(api/v1/\S+|metrics) - Failed to load resource")
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # tests may run as root, in a container
@@ -71,11 +73,11 @@ def hosts_asked(driver: Chrome) -> set[str]:
 def complaints(driver: Chrome) -> list[str]:
     """Errors and warnings in the console since the last call, CSP violations among them.
 
-    Left out is the line that Chromium writes for every question that fails: tests cause those on purpose.
+    Left out is the line that Chromium writes for every request that fails: tests cause those on purpose.
     """
     entries = driver.get_log("browser")  # type: ignore[no-untyped-call]
     messages = [entry["message"] for entry in entries if entry["level"] in ("SEVERE", "WARNING")]
-    return [message for message in messages if "/api/v1/chat - Failed to load resource" not in message]
+    return [message for message in messages if not FAILED_REQUEST.search(message)]
 
 
 def go_offline(driver: Chrome, offline: bool) -> None:

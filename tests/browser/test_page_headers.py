@@ -20,7 +20,7 @@ def client() -> FlaskClient:
     return app.test_client()
 
 
-@pytest.mark.parametrize("path", ["/", "/?lang=en", "/?lang=xx", "/docs"])
+@pytest.mark.parametrize("path", ["/", "/?lang=en", "/?lang=xx", "/docs", "/admin/ui", "/admin/ui?lang=en"])
 def test_a_page_runs_only_our_own_files(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200
@@ -59,7 +59,7 @@ def test_no_other_file_is_served(client: FlaskClient, path: str) -> None:
 
 
 def test_both_languages_say_the_same_things() -> None:
-    french, english = (pages.texts(language) for language in pages.LANGUAGES)
+    french, english = ({**pages.texts(language), **pages.texts(f"admin_{language}")} for language in pages.LANGUAGES)
     assert list(french) == list(english)
 
 

@@ -7,6 +7,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 300;
 const HEIGHT = 56;
 const KEPT_MS = 10 * 60_000;
+const LEAST_MS = 60_000; // so that the first points do not fill the whole plot
 
 export class Plot {
   #points = []; // [milliseconds, value], oldest first
@@ -33,9 +34,11 @@ export class Plot {
     const values = this.#points.map(([, value]) => value);
     if (values.length === 0) return;
     const high = Math.max(...values);
-    const place = ([time, value]) => [x(time, now), y(value, high)];
+    const span = Math.max(LEAST_MS, now - this.#points[0][0]);
+    const x = (time) => WIDTH * (1 - (now - time) / span);
+    const place = ([time, value]) => [x(time), y(value, high)];
     const line = this.#points.map(place).map((point) => point.map((part) => part.toFixed(1)).join(",")).join(" ");
-    const [first, last] = [this.#points[0], this.#points.at(-1)].map(([time]) => x(time, now).toFixed(1));
+    const [first, last] = [this.#points[0], this.#points.at(-1)].map(([time]) => x(time).toFixed(1));
     this.#svg.replaceChildren(
       shape("polygon", { class: "area", points: `${first},${HEIGHT} ${line} ${last},${HEIGHT}` }),
       shape("polyline", { class: "line", points: line }),
@@ -50,10 +53,6 @@ export class Plot {
   #shown(value) {
     return value.toLocaleString(document.documentElement.lang, { maximumFractionDigits: this.#digits });
   }
-}
-
-function x(time, now) {
-  return WIDTH * (1 - (now - time) / KEPT_MS);
 }
 
 function y(value, high) {

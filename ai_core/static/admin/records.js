@@ -6,7 +6,7 @@ import { call } from "./api.js";
 import { table } from "./table.js";
 import { time } from "./values.js";
 
-const LEVELS = ["ERROR", "WARNING", "INFO", "DEBUG"];
+const LEVELS = ["error", "warning", "info", "debug"];
 const SHOWN = 100;
 
 export class Logs {

@@ -10,7 +10,7 @@ export function table(columns, rows, caption) {
   const body = rows.map((cells) => element("tr", {}, cells.map((cell, place) => entry(cell, columns[place], place))));
   return element(
     "div",
-    { class: "table-box", role: "region", "aria-label": caption, tabindex: 0 },
+    { class: "table-box", role: "group", "aria-label": caption, tabindex: 0 },
     element("table", { class: "cards-when-narrow" }, element("thead", {}, head), element("tbody", {}, body)),
   );
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from ai_core.catalog.entry import ModelEntry
-from ai_core.storage import AuditEntry, ModelParametersChange
+from ai_core.storage import AuditEntry, ModelDownload, ModelParametersChange
 from common.database import connection
 from tests.ai_core.engine.tiny_model import CONTEXT, write_tiny_adapter, write_tiny_model
 from tests.fakes import Core, build_core
@@ -21,7 +22,7 @@ ASK = {"message": "Bonjour", "grounding": False, "max_tokens": 6, "temperature":
 
 @pytest.fixture
 def core(tmp_path: Path) -> Iterator[Core]:
-    """`first` is loaded; `second`, `tuned` (with an adapter) and `broken` are declared, `fetched` lies in the folder."""
+    """`first` is loaded; `second`, `tuned` (with an adapter) and `broken` are declared; `fetched` is in the folder."""
     first, _ = (write_tiny_model(tmp_path / f"{name}.gguf") for name in ("first", "second"))
     write_tiny_adapter(tmp_path / "droit.gguf", seed=1)
     folder = tmp_path / "data" / "models" / "fetched"
@@ -75,6 +76,25 @@ def test_the_list_has_every_model_with_its_state(call: Any) -> None:
     assert call("GET", "/nobody")[0] == 404
 
 
+def test_a_model_on_its_way_is_listed_and_can_be_neither_loaded_nor_removed(core: Core, call: Any) -> None:
+    with connection(core.parts.database):
+        ModelDownload.create(
+            id="1",
+            host=socket.gethostname(),
+            request_key="k",
+            model_name="owner/coming",
+            revision="main",
+            status="downloading",
+            model_id="coming",
+            format="gguf",
+            bytes_total=7,
+        )
+    facts = call("GET", "/coming")[1]
+    assert (facts["status"], facts["size"], facts["source"]) == ("downloading", 7, "owner/coming")
+    assert call("POST", "/coming/load")[0] == 404
+    assert call("DELETE", "/coming")[0] == 409
+
+
 @pytest.mark.parametrize("form", ["named", "given"])
 def test_loading_takes_the_place_of_the_model_before(core: Core, call: Any, form: str) -> None:
     body = None if form == "named" else {"model_id": "second"}
@@ -119,7 +139,9 @@ def test_what_cannot_be_loaded_is_refused_and_the_model_before_serves(core: Core
 def test_a_model_answers_with_its_adapter_always(core: Core, call: Any) -> None:
     def answer(**more: Any) -> dict[str, Any]:
         headers = {**core.headers(), "Cache-Control": "no-cache"}
-        body: dict[str, Any] = core.app.test_client().post("/api/v1/chat", json={**ASK, **more}, headers=headers).get_json()
+        body: dict[str, Any] = (
+            core.app.test_client().post("/api/v1/chat", json={**ASK, **more}, headers=headers).get_json()
+        )
         return body
 
     bare = answer()

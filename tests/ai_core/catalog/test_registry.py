@@ -63,7 +63,8 @@ def test_an_invalid_entry_is_named_and_hides_no_other(registry: Registry) -> Non
         odd={"path": "tiny.gguf", "threads": "two"},
         wrong={"path": "tiny.gguf", "format": "onnx"},
         nothing=7,
-        **{"with/slash": {"path": "tiny.gguf"}, "load": {"path": "tiny.gguf"}},
+        load={"path": "tiny.gguf"},
+        **{"with/slash": {"path": "tiny.gguf"}},  # type: ignore[arg-type]
     )
     problems = registry.problems()
     assert set(problems) == {"missing", "odd", "wrong", "nothing", "with/slash", "load"}
