@@ -1,6 +1,7 @@
 """A model beside the one that answers (embeddings, speech): in memory from its first request until nobody asks.
 
-Any thread may call. The condition guards the fields; one thread loads, the others wait for it as long as they can.
+Any thread may call. The condition guards the fields. A thread of its own loads; those who ask wait for it as long as
+they can.
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 from ai_core import heap
-from ai_core.catalog.errors import CatalogError
-from ai_core.engine.backends.base import BackendError
 from ai_core.engine.batch_engine import BatchEngine
 from ai_core.engine.errors import EngineBusy, EngineStopped
 from ai_core.engine.job import InvalidInput, Job, JobCancelled, JobFailed, JobLate
@@ -24,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_AT_CLIENT = 0.2  # seconds
 RETRY_WHILE_LOADING, RETRY_AFTER_FAILURE = 5.0, 60.0
+PAST_DEADLINE = 1.0  # seconds
 CLIENT_CLOSED_REQUEST = 499
 
 
@@ -38,7 +38,7 @@ Result = TypeVar("Result")
 
 
 class ExtraModel(Generic[Model]):
-    """`load` brings the model into memory; it raises BackendError or CatalogError. At most `max_waiting` jobs are at
+    """`load` brings the model into memory; whatever it raises is logged. At most `max_waiting` jobs are at
     hand; each ends within `timeout` seconds. After `idle_seconds` without a request (0: never) unload_if_idle gives it
     back; that is what `clock` measures."""
 
@@ -79,7 +79,7 @@ class ExtraModel(Generic[Model]):
                 engine.refuse_if_unable(deadline)  # before the input is prepared at length
                 job = make(model, deadline)
                 engine.submit(job)
-                return _result(job, is_wanted)
+                return _result(job, is_wanted, deadline)
             except InvalidInput as error:
                 raise InvalidFields({error.field: [_sentence(error.reason)]}) from error
             except EngineBusy as error:
@@ -130,35 +130,36 @@ class ExtraModel(Generic[Model]):
     def _get(self, deadline: float) -> tuple[Model, BatchEngine[Any, Any]]:
         """The model, loaded if need be, with one user more."""
         with self._condition:
-            self._condition.wait_for(lambda: not self._loading, deadline - time.monotonic())
+            if self._serving is None and not self._loading and not self._stopped:
+                self._loading = True
+                # In a thread of its own: the request that asked for it may have to leave before it is there.
+                threading.Thread(target=self._bring_in, name=f"load {self.name}", daemon=True).start()
+            self._condition.wait_for(lambda: not self._loading or self._stopped, deadline - time.monotonic())
             if self._stopped:
                 raise _stopping()
-            if self._loading:
-                message = f"{self.name} is being loaded."
-                raise ServiceError(503, "model_loading", message, retry_after=RETRY_WHILE_LOADING)
             if self._serving is not None:
                 self._users += 1
                 return self._serving
-            self._loading = True
-        return self._load_claimed()
+            if self._loading:
+                message = f"{self.name} is being loaded."
+                raise ServiceError(503, "model_loading", message, retry_after=RETRY_WHILE_LOADING)
+        message = f"{self.name} could not be loaded; the log says why."
+        raise ServiceError(503, "model_unavailable", message, retry_after=RETRY_AFTER_FAILURE)
 
-    def _load_claimed(self) -> tuple[Model, BatchEngine[Any, Any]]:
+    def _bring_in(self) -> None:
         loaded: tuple[Model, BatchEngine[Any, Any]] | None = None
         try:
             model = self._load()
             loaded = model, BatchEngine(model, max_waiting=self._max_waiting)  # type: ignore[arg-type]
             loaded[1].start()
             logger.info("extra model loaded", extra={"model": self.name})
-            return loaded
-        except (BackendError, CatalogError, OSError, ImportError) as error:
-            logger.error("extra model failed to load", extra={"model": self.name, "reason": str(error)}, exc_info=error)
-            message = f"{self.name} could not be loaded; the log says why."
-            raise ServiceError(503, "model_unavailable", message, retry_after=RETRY_AFTER_FAILURE) from error
-        finally:
-            with self._condition:
-                self._loading, self._serving = False, loaded
-                self._users += loaded is not None
-                self._condition.notify_all()
+        except Exception as error:
+            logger.exception("extra model failed to load", extra={"model": self.name, "reason": str(error)})
+        with self._condition:
+            self._loading, self._serving = False, loaded
+            if self._stopped:
+                self._give_back()
+            self._condition.notify_all()
 
     def _give_back(self) -> None:
         if self._serving is not None:
@@ -168,13 +169,17 @@ class ExtraModel(Generic[Model]):
             model.close()
 
 
-def _result(job: Job[Any, Any, Result], is_wanted: Callable[[], bool]) -> Result:
+def _result(job: Job[Any, Any, Result], is_wanted: Callable[[], bool], deadline: float) -> Result:
+    """The engine ends a job that is late between two steps; a long step is not waited for."""
     while True:
         try:
             return job.result(LOOK_AT_CLIENT)
         except TimeoutError:
             if not is_wanted():
                 job.cancel()
+            elif time.monotonic() >= deadline + PAST_DEADLINE:
+                job.cancel()
+                raise JobLate from None
         except JobCancelled as error:
             raise ServiceError(CLIENT_CLOSED_REQUEST, "client_closed_request", "The client went away.") from error
 

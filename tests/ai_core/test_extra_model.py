@@ -18,7 +18,7 @@ Doubling = Job[int, int, list[int]]
 
 
 class Doubler:
-    """Doubles numbers, once it is `allowed`; -1 breaks it."""
+    """Doubles numbers, once it is `allowed`; -1 breaks it. A stubborn one does not stop for anybody."""
 
     most_pieces = 4
 
@@ -26,6 +26,7 @@ class Doubler:
         self.allowed = threading.Event()
         self.allowed.set()
         self.begun = threading.Event()
+        self.stubborn = False
         self.closed = False
 
     def job(self, numbers: Sequence[int], deadline: float | None = None) -> Doubling:
@@ -39,7 +40,7 @@ class Doubler:
     def compute(self, pieces: Sequence[int], wanted: Callable[[], bool]) -> list[int]:
         self.begun.set()
         while not self.allowed.wait(0.01):
-            if not wanted():
+            if not wanted() and not self.stubborn:
                 return []
         if -1 in pieces:
             raise RuntimeError("le texte d'une personne")
@@ -99,21 +100,51 @@ def test_those_who_ask_while_it_loads_wait_for_the_same_one(model: ExtraModel[Do
 
 
 def test_who_cannot_wait_that_long_is_told_when_to_come_back(factory: Factory) -> None:
-    model = ExtraModel("doubler", factory, max_waiting=2, timeout=0.2, idle_seconds=60.0)
+    model = ExtraModel("doubler", factory, max_waiting=2, timeout=0.1, idle_seconds=60.0)
     factory.allowed.clear()
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(double, model, 1)
-        while not model._loading:
-            time.sleep(0.01)
+    for _ in range(2):
         with pytest.raises(ServiceError) as caught:
             double(model, 1)
         assert (caught.value.status, caught.value.code) == (503, "model_loading")
         assert caught.value.retry_after
-        factory.allowed.set()
-        with pytest.raises(ServiceError, match="longer than a request may|places are taken"):
-            first.result(5)
-    assert double(model, 1) == [2], "it is loaded all the same"
+    factory.allowed.set()
+    while not model.is_loaded:
+        time.sleep(0.01)
+    assert double(model, 1) == [2]
+    assert len(factory.made) == 1
     model.stop()
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_what_takes_too_long_ends_at_its_deadline(
+    factory: Factory, stubborn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai_core.extra_model.PAST_DEADLINE", 0.2)
+    model = ExtraModel("doubler", factory, max_waiting=2, timeout=0.3, idle_seconds=60.0)
+    double(model, 1)
+    factory.made[0].stubborn = stubborn
+    factory.made[0].allowed.clear()
+    with pytest.raises(ServiceError, match="longer than a request may") as caught:
+        double(model, 2)
+    assert (caught.value.status, caught.value.code) == (503, "deadline")
+    factory.made[0].allowed.set()
+    assert double(model, 3) == [6]
+    model.stop()
+
+
+def test_a_model_that_comes_after_the_end_goes_at_once(model: ExtraModel[Doubler], factory: Factory) -> None:
+    factory.allowed.clear()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(double, model, 1)
+        while not model._loading:
+            time.sleep(0.01)
+        model.stop()
+        with pytest.raises(ServiceError, match="being stopped"):
+            waiting.result(5)
+    factory.allowed.set()
+    while not factory.made or not factory.made[0].closed:
+        time.sleep(0.01)
+    assert not model.is_loaded
 
 
 @pytest.mark.parametrize("failure", [BackendError("broken.gguf: no"), OSError("gone"), ImportError("no torch")])
