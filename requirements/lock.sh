@@ -4,7 +4,7 @@
 # torch.txt stands apart (it says why): overrides.txt takes torch, and the CUDA packages it asks for, out of the locks.
 set -euo pipefail
 cd "$(dirname "$0")"
-locks=(ai_core ai_core-gguf ai_core-transformers ai_core-onnx dev)
+locks=(ai_core ai_core-gguf ai_core-transformers ai_core-onnx mail_service telegram_service dev)
 compile() { uv pip compile --quiet --universal --python-version 3.10 --override overrides.txt --no-emit-index-url --no-annotate --custom-compile-command "requirements/lock.sh" "$@"; }
 compile "${locks[@]/%/.in}" --output-file constraints.txt
 for name in "${locks[@]}"; do
