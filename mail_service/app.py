@@ -14,6 +14,7 @@ from common.errors import ServiceError, error_response, register_error_handlers
 from common.log import accepted_request_id, current_request_id, request_id
 from common.metrics import time_requests
 from common.readable_json import ReadableJson
+from common.redis_store import RedisAway
 from mail_service.api.access import guard
 from mail_service.api.health import MailCollector, health_blueprint, metrics_blueprint
 from mail_service.api.messages import messages_blueprint
@@ -51,6 +52,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     register_error_handlers(app)
     app.register_error_handler(peewee.OperationalError, _database_away)
     app.register_error_handler(peewee.InterfaceError, _database_away)
+    app.register_error_handler(RedisAway, _queue_away)
     return app
 
 
@@ -96,3 +98,8 @@ def _hold_database(app: Flask, database: peewee.Database) -> None:
 def _database_away(error: Exception) -> Response:
     logger.error("database away", exc_info=error)
     return error_response(ServiceError(503, "database_unavailable", "The database does not answer.", retry_after=5))
+
+
+def _queue_away(away: RedisAway) -> Response:
+    logger.warning("queue away", extra={"reason": away.reason})
+    return error_response(ServiceError(503, "queue_unavailable", "Redis does not answer.", retry_after=5))

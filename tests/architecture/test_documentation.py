@@ -1,28 +1,45 @@
-"""Every setting is in the README's table with its true default, and the table names nothing that is gone."""
+"""Every setting is in the README's tables with its true default, and the tables name nothing that is gone."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from pathlib import Path
+from typing import Any
 
-from ai_core.settings import Settings
+import pytest
+
+from ai_core.settings import Settings as AiCoreSettings
+from mail_service.settings import Settings as MailSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \|", re.MULTILINE)
+MUST_BE_SET = ("EMAIL_ADDRESS", "EMAIL_PASSWORD", "IMAP_HOST", "SMTP_HOST", "AI_API_KEY")
+
+# The heading that a service's table stands under, and its settings where nothing more is set than must be.
+SERVICES: dict[str, Any] = {
+    "## Settings": AiCoreSettings.from_environment({}),
+    "### Mail service": MailSettings.from_environment(dict.fromkeys(MUST_BE_SET, "nobody@mail.example")),
+}
 
 
-def table() -> dict[str, str]:
-    return dict(ROW.findall((ROOT / "README.md").read_text(encoding="utf-8")))
+def table(heading: str) -> dict[str, str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.search(rf"^{heading}\n(.*?)(?=^#)", text, re.MULTILINE | re.DOTALL)
+    assert section, f"the README has no section {heading}"
+    return dict(ROW.findall(section[1]))
 
 
-def test_every_setting_has_a_row_and_every_row_a_setting() -> None:
-    assert set(table()) == {field.name.upper() for field in dataclasses.fields(Settings)}
+@pytest.mark.parametrize("heading", SERVICES)
+def test_every_setting_has_a_row_and_every_row_a_setting(heading: str) -> None:
+    assert set(table(heading)) == {field.name.upper() for field in dataclasses.fields(SERVICES[heading])}
 
 
-def test_the_rows_show_the_defaults() -> None:
-    defaults = Settings.from_environment({})
-    for name, shown in table().items():
-        value = getattr(defaults, name.lower())
-        if isinstance(value, (int, float)):
+@pytest.mark.parametrize("heading", SERVICES)
+def test_the_rows_show_the_defaults(heading: str) -> None:
+    for name, shown in table(heading).items():
+        value = getattr(SERVICES[heading], name.lower())
+        if isinstance(value, bool):
+            assert shown == f"`{str(value).lower()}`", name
+        elif isinstance(value, (int, float)):
             assert float(shown.strip("`")) == value, name
