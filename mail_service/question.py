@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mail_service import texts
 from mail_service.attachments import ReadFile
 from mail_service.parsing import IncomingMail
 from mail_service.quoting import own_text
 
 MAX_LENGTH = 12_000  # characters: the AI core takes 20,000 with the subject, and its models hold less
 LEAST_OF_A_FILE = 500
+# Between the parts. No words: the search would look for them.
+LINE = "----------"
 
 
 def question_of(mail: IncomingMail, files: Sequence[ReadFile]) -> tuple[str, bool]:
@@ -22,12 +23,11 @@ def question_of(mail: IncomingMail, files: Sequence[ReadFile]) -> tuple[str, boo
     for file in files:
         if not file.text:
             continue
-        heading = texts.ATTACHMENT_HEADING.format(name=file.name)
         if room < LEAST_OF_A_FILE:
             shortened = True
             break
-        text = file.text[: room - len(heading)]
+        text = file.text[:room]
         shortened = shortened or len(text) < len(file.text)
-        parts.append(f"{heading}\n{text}")
-        room -= len(parts[-1])
-    return "\n\n".join(parts), shortened
+        parts.append(text)
+        room -= len(text)
+    return f"\n\n{LINE}\n\n".join(parts), shortened

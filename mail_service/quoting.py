@@ -1,4 +1,5 @@
-"""What a person wrote in this mail: without quotations of earlier mails, without signatures.
+"""What a person wrote in this mail: without quotations of earlier mails, without greetings and signatures, which would
+only stand in the way of a search.
 
 Quotations are told by how mail programs introduce them, in French and English. An introduction needs a date and an
 address, or quoted lines below it: "Le 3 mars, mon employeur m'a écrit :" is part of a question, and stays.
@@ -56,6 +57,11 @@ _DEVICE = re.compile(
     r"get outlook|provenance\s*:\s*courrier).{0,100}$",
     re.IGNORECASE,
 )
+_GREETING = re.compile(
+    r"^\W{0,3}(?:(?:bonjour|bonsoir|salut|hello|coucou|cher|chère|chers)\b.{0,40}|(?:madame|monsieur|mesdames|messieurs|maître)"
+    r"(?:\W+(?:et\s+)?(?:madame|monsieur|mesdames|messieurs))*)\s*[,.!:]?\s*$",
+    re.IGNORECASE,
+)
 _CLOSING = re.compile(
     r"^\W{0,10}(?:bien\s+|très\s+)?(?:cordialement|cdlt|cdt|sincères\s+salutations|salutations|respectueusement|"
     r"bonne\s+(?:journée|soirée|réception)|best\s+regards|kind\s+regards|regards|merci\s+d['’]avance)\b.{0,60}$",
@@ -70,7 +76,11 @@ def own_text(text: str, *, is_reply: bool = False, is_forward: bool = False) -> 
     if not is_forward:
         is_forward = any(_FORWARDED.match(line[:LONGEST_MARK]) for line in lines)
     own = _without_signature(lines if is_forward else _without_quotations(lines, is_reply))
-    return _joined(own) or _joined(_without_signature([_MARKS.sub("", line) for line in lines]))
+    return (
+        _joined(_without_greeting(own))
+        or _joined(own)
+        or _joined(_without_signature([_MARKS.sub("", line) for line in lines]))
+    )
 
 
 def _lines(text: str) -> list[str]:
@@ -153,10 +163,17 @@ def _without_signature(lines: list[str]) -> list[str]:
             break
         if _DEVICE.match(line[:LONGEST_MARK]):
             continue
-        kept.append(line)
-        if _CLOSING.match(line[:LONGEST_MARK]) and _is_closing(lines[at + 1 :]):
+        if kept and _CLOSING.match(line[:LONGEST_MARK]) and _is_closing(lines[at + 1 :]):
             break
+        kept.append(line)
     return kept
+
+
+def _without_greeting(lines: list[str]) -> list[str]:
+    first = next((at for at, line in enumerate(lines) if line.strip()), 0)
+    while first < len(lines) and (not lines[first].strip() or _GREETING.match(lines[first][:LONGEST_MARK])):
+        first += 1
+    return lines[first:]
 
 
 def _is_closing(below: list[str]) -> bool:

@@ -22,7 +22,6 @@ UNKNOWN_CITATION = (
 )
 SHORTENED = "Votre message était très long : seul son début a été pris en compte."
 ATTACHMENT_SHORTENED = "La pièce jointe « {name} » était trop longue : seul son début a été lu."
-ATTACHMENT_HEADING = "Pièce jointe « {name} » :"
 TOO_MANY_ATTACHMENTS = "Seules les {count} premières pièces jointes ont été lues."
 
 # Why a file was not read: keys are the outcomes stored with the attachment.

@@ -97,7 +97,7 @@ def text_of(reply: EmailMessage) -> str:
 
 
 def with_file(text: str, name: str, kind: tuple[str, str], data: bytes, message_id: str) -> bytes:
-    message = read(mail(text, subject="Ma lettre", message_id=message_id))
+    message = read(mail(text, subject="Question", message_id=message_id))
     message.add_attachment(data, maintype=kind[0], subtype=kind[1], filename=name)
     return message.as_bytes()
 
@@ -133,15 +133,15 @@ def test_a_question_is_answered_with_sources_and_a_reply_goes_on(service: MailSy
 
 
 def test_a_pdf_and_a_photographed_letter_are_used(service: MailSystem) -> None:
-    question = "Madame, Monsieur,\n\nQuelle est la durée de la période d'essai d'un ouvrier ?"
+    question = "Quelle est la durée de la période d'essai d'un ouvrier ?"
     scan = encoded(letter(question), "PDF")
-    with_scan = with_file("Voir ma lettre.", "lettre.pdf", ("application", "pdf"), scan, "p@client.example")
+    with_scan = with_file("Bonjour", "lettre.pdf", ("application", "pdf"), scan, "p@client.example")
     assert "essai" in text_of(answer_to(service, with_scan)).partition("Votre demande")[0]
     photo = with_file(
-        "Voir ma lettre.",
+        "Bonjour",
         "IMG_0001.JPG",
         ("image", "jpeg"),
-        photograph(letter("Bonjour,\n\nQuel est le préavis en cas de démission ?")),
+        photograph(letter("Quel est le préavis en cas de démission ?")),
         "j@client.example",
     )
     assert "L1237-1" in text_of(answer_to(service, photo))
