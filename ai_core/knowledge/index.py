@@ -76,18 +76,19 @@ class SearchIndex:
 
 def _title_stems(article: Article, level: int) -> list[str]:
     depth = len(article.section_path) - level
-    return list(_stems_of_title(article.section_path[depth - 1])) if depth > 0 else []
+    return list(stems_of_title(article.section_path[depth - 1])) if depth > 0 else []
 
 
 @cache
-def _stems_of_title(title: str) -> tuple[str, ...]:
+def stems_of_title(title: str) -> tuple[str, ...]:
+    """The stems of a section's title, its numbering left out."""
     return tuple(stems(clean_title(title)))
 
 
 def title_stems(articles: Sequence[Article]) -> frozenset[str]:
     """The stems of all section titles below the parts of the code: what the Code is about."""
     paths = {article.section_path for article in articles}
-    return frozenset(stem for path in paths for title in path[1:] for stem in _stems_of_title(title))
+    return frozenset(stem for path in paths for title in path[1:] for stem in stems_of_title(title))
 
 
 def _description(size: int) -> dict[str, object]:

@@ -23,12 +23,13 @@ class Question:
     synonyms: tuple[Synonym, ...]
 
     @classmethod
-    def parse(cls, text: str) -> Question:
-        """Read a question. One without any word that carries meaning has no terms."""
+    def parse(cls, text: str, *, synonyms: bool = True) -> Question:
+        """Read a question. One without any word that carries meaning has no terms. `synonyms`: everyday words also mean
+        the Code's."""
         found = stems(text)
         words = {word: WEAK if word in weak_stems() else 1.0 for word in found}
-        synonyms = tuple(find_synonyms(found))
-        return cls(words, _terms(words, synonyms), _pairs(found, synonyms), synonyms)
+        meant = tuple(find_synonyms(found)) if synonyms else ()
+        return cls(words, _terms(words, meant), _pairs(found, meant), meant)
 
     def coverage(self, presence: Callable[[str], float], rarity: Callable[[str], float]) -> float:
         """How much of the question a document has, in 0..1: the presence of each word, weighted by its rarity.

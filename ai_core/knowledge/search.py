@@ -1,9 +1,10 @@
 """Search by number and by question over the articles of one revision.
 
 A question is scored by BM25F over the text, the titles of the sections above it and the nota, and by the same over
-pairs of neighbouring words; the Code's words are added to everyday ones. An article is lifted by the others of its
-section, and what the section has shown already counts a little less, so that a second subject gets a place. The law
-comes before the decrees that apply it, and what is not in force comes last.
+pairs of neighbouring words; the Code's words are added to everyday ones. An article is lifted by a section title that
+says what the question says and by the others of its section, and what the section has shown already counts a little
+less, so that a second subject gets a place. The law comes before the decrees that apply it, and what is not in force
+comes last.
 """
 
 from __future__ import annotations
@@ -21,19 +22,30 @@ from ai_core.knowledge.excerpt import best_excerpt
 from ai_core.knowledge.index import SearchIndex, title_stems
 from ai_core.knowledge.question import Question
 from ai_core.knowledge.term_scores import Floats
+from ai_core.knowledge.title_closeness import TitleCloseness
 
 RELEVANT = 0.2  # a score below this grounds no answer; see SearchHit
 OFF_SUBJECT = 0.15  # a question less of which is about anything that a section title names is hardly about the Code
 OFF_SUBJECT_FACTOR = 0.3
-PAIR_WEIGHT = 0.2
-SECTION_SHARE = 0.12  # part of an article's score that is its section's average
-REPEATED_SECTION = 0.9  # factor on a section's articles for each one of them that stands above
-LAW_FIRST = {"L": 1.0, "R": 0.88, "D": 0.82}  # factors by the number's first letter
 ANNEX = 0.8
-RULE_FIRST, RULE_FIRST_UNTIL = 0.01, 10  # a section states its rule before the details: this much less for each place
+RULE_FIRST_UNTIL = 10
 NOT_IN_FORCE = 0.01
 CANDIDATES = 50  # articles beyond the limit that may still move up
 VAGUE = 3.0  # information (nats) that a question must carry to be taken at its word; "congés" alone carries 2.6
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """What is made of the plain scores. Each part can be left out, to see what it brings (`make bench-search`)."""
+
+    pairs: float = 0.2  # weight of neighbouring words
+    section: float = 0.12  # part of an article's score that is its section's average
+    title: float = 0.4  # how much a section title that says what the question says lifts its articles
+    repeated_section: float = 0.9  # factor on a section's articles for each one of them that stands above
+    regulations: float = 0.88  # factor on articles of decrees in Conseil d'Etat (R); the law (L) has 1
+    decrees: float = 0.82  # on those of simple decrees (D)
+    details: float = 0.01  # a section states its rule before the details: this much less for each place
+    synonyms: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +67,22 @@ class SearchHit:
 class Searcher:
     """Searches `articles` (in the order of the code) through `index`. Only reads: any thread may call it."""
 
-    def __init__(self, articles: Sequence[Article], index: SearchIndex) -> None:
+    def __init__(self, articles: Sequence[Article], index: SearchIndex, ranking: Ranking | None = None) -> None:
         self._articles = articles
         self._index = index
+        self._ranking = ranking or Ranking()
+        self._titles = TitleCloseness(articles, index.terms.rarity_of)
         self.directory = ArticleDirectory(articles)
         numbers: dict[tuple[str, ...], int] = {}
         self._subjects = title_stems(articles)
         self._sections = np.array([numbers.setdefault(article.section_path, len(numbers)) for article in articles])
         self._section_sizes = np.bincount(self._sections)
-        self._factors = _factors(articles)
+        self._factors = _factors(articles, self._ranking)
 
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """The best `limit` hits: articles named in `query` first, then those that its words find."""
         named = self.directory.named_in(query)
-        question = Question.parse(without_numbers(query))
+        question = Question.parse(without_numbers(query), synonyms=self._ranking.synonyms)
         hits = [self._hit(position, 1.0, question) for position in named[:limit]]
         if len(hits) < limit:
             found = [(position, score) for position, score in self._ranked(question, limit) if position not in named]
@@ -88,12 +102,13 @@ class Searcher:
         return [(position, strength * score / ranked[0][1]) for position, score in ranked]
 
     def _scores(self, question: Question) -> Floats:
-        scores = self._index.terms.score(question.terms) + PAIR_WEIGHT * self._index.term_pairs.score(
-            question.term_pairs
-        )
+        ranking = self._ranking
+        scores = self._index.terms.score(question.terms)
+        scores += ranking.pairs * self._index.term_pairs.score(question.term_pairs)
         scores *= self._factors
         average = np.bincount(self._sections, weights=scores) / self._section_sizes
-        lifted = (1 - SECTION_SHARE) * scores + SECTION_SHARE * average[self._sections] * self._factors
+        lifted = (1 - ranking.section) * scores + ranking.section * average[self._sections] * self._factors
+        lifted *= 1 + ranking.title * self._titles.of(question.words, question.terms)
         return np.asarray(lifted, dtype=np.float32)
 
     def _spread(self, order: Sequence[int], scores: Floats, limit: int) -> list[tuple[int, float]]:
@@ -105,7 +120,7 @@ class Searcher:
             ranked.append((position, left.pop(position)))
             for other in left:
                 if self._sections[other] == self._sections[position]:
-                    left[other] *= REPEATED_SECTION
+                    left[other] *= self._ranking.repeated_section
         return ranked
 
     def _strength(self, question: Question, best: Sequence[int]) -> float:
@@ -120,13 +135,14 @@ class Searcher:
         return SearchHit(article, score, best_excerpt(article.text, question.terms, self._index.terms.rarity_of))
 
 
-def _factors(articles: Sequence[Article]) -> Floats:
+def _factors(articles: Sequence[Article], ranking: Ranking) -> Floats:
     """What each article's score is multiplied by, whatever the question."""
+    law_first = {"L": 1.0, "R": ranking.regulations, "D": ranking.decrees}
     factors = np.empty(len(articles), dtype=np.float32)
     places: Counter[tuple[str, ...]] = Counter()
     for position, article in enumerate(articles):
         place = min(places[article.section_path], RULE_FIRST_UNTIL)
         places[article.section_path] += 1
         in_force = 1.0 if article.state == IN_FORCE else NOT_IN_FORCE
-        factors[position] = LAW_FIRST.get(article.number[0], ANNEX) * in_force / (1 + RULE_FIRST * place)
+        factors[position] = law_first.get(article.number[0], ANNEX) * in_force / (1 + ranking.details * place)
     return factors
