@@ -29,6 +29,10 @@ class EngineCollector(Collector):
         yield loaded
         yield GaugeMetricFamily("ai_core_requests_processing", "Requests in a slot.", value=stats.slots_busy)
         yield GaugeMetricFamily("ai_core_requests_deferred", "Requests that wait for a slot.", value=stats.waiting)
+        queue = GaugeMetricFamily("ai_core_queue", "Requests that wait for a slot, by priority.", labels=("priority",))
+        for priority, count in stats.waiting_by_priority.items():
+            queue.add_metric((priority,), count)
+        yield queue
         yield GaugeMetricFamily("ai_core_slots", "Slots there are.", value=stats.slots_total)
         yield GaugeMetricFamily("ai_core_kv_cache_tokens", "KV cells in use.", value=stats.kv_cells_used)
         used = stats.kv_cells_used / stats.kv_cells_total if stats.kv_cells_total else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from flask import Flask, Response, make_response, request
@@ -9,7 +10,8 @@ from flask import Flask, Response, make_response, request
 EVERYBODY = "*"
 PREFIXES = ("/api/", "/v1/")
 METHODS = "GET, POST, PUT, DELETE"
-REQUEST_HEADERS = "Authorization, Cache-Control, Content-Type, X-API-Key, X-Request-ID"
+REQUEST_HEADERS = ("Authorization", "Cache-Control", "Content-Type", "X-API-Key", "X-Request-ID")
+OPENAI_CLIENT = re.compile(r"x-stainless-[a-z-]{1,40}", re.IGNORECASE)  # OpenAI's client tells about itself in these
 EXPOSED = "RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-ID"
 KEPT_SECONDS = 600
 
@@ -27,7 +29,7 @@ def allow_origins(app: Flask, origins: Collection[str]) -> None:
         response = make_response("", 204)
         if _allowed(origins) is not None:
             response.headers["Access-Control-Allow-Methods"] = METHODS
-            response.headers["Access-Control-Allow-Headers"] = REQUEST_HEADERS
+            response.headers["Access-Control-Allow-Headers"] = ", ".join([*REQUEST_HEADERS, *_openai_headers()])
             response.headers["Access-Control-Max-Age"] = str(KEPT_SECONDS)
         return response
 
@@ -53,3 +55,8 @@ def _allowed(origins: Collection[str]) -> str | None:
     if EVERYBODY in origins:
         return EVERYBODY
     return origin if origin in origins else None
+
+
+def _openai_headers() -> list[str]:
+    asked = request.headers.get("Access-Control-Request-Headers", "").split(",")
+    return [name.strip() for name in asked[:50] if OPENAI_CLIENT.fullmatch(name.strip())]

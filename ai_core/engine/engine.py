@@ -82,11 +82,16 @@ class Engine:
             self._end_all(reason)
 
     def stats(self) -> EngineStats:
-        busy = len(self._scheduler.running)
+        running = Counter(sequence.request.priority for sequence in list(self._scheduler.running))
+        busy = running.total()
         return EngineStats(
             slots_total=self._limits.slots,
             slots_busy=busy,
             waiting=max(0, self._outstanding.total() - busy),
+            waiting_by_priority={
+                priority.name.lower(): max(0, count - running[priority])
+                for priority, count in self._outstanding.items()
+            },
             kv_cells_used=self._scheduler.cells_used,
             kv_cells_total=self._limits.cells,
             prompt_tokens_total=self._meter.prompt_tokens,

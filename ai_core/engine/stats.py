@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 FIRST_GUESS_SECONDS = 5.0
@@ -10,11 +11,13 @@ WEIGHT_OF_NEWEST = 0.1
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """Totals count from the start of the engine; reused tokens are prompt tokens that were not computed again."""
+    """Totals count from the start of the engine; reused tokens are prompt tokens that were not computed again.
+    `waiting_by_priority` has each priority by its name in lower case."""
 
     slots_total: int
     slots_busy: int
     waiting: int
+    waiting_by_priority: Mapping[str, int]
     kv_cells_used: int
     kv_cells_total: int
     prompt_tokens_total: int

@@ -35,6 +35,16 @@ def test_a_page_of_an_allowed_site_may_ask_and_read_what_it_needs(tmp_path: Path
     assert "Origin" in response.headers["Vary"]
 
 
+def test_the_openai_client_may_tell_about_itself_from_a_page(tmp_path: Path) -> None:
+    core = core_with(tmp_path, CORS_ORIGINS=SITE)
+    asked = {"Origin": SITE, "Access-Control-Request-Method": "POST"}
+    asked["Access-Control-Request-Headers"] = "authorization, x-stainless-lang, x-other, x-stainless- evil"
+    response = core.app.test_client().options("/v1/chat/completions", headers=asked)
+    allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
+    assert "x-stainless-lang" in allowed
+    assert not {"x-other", "x-stainless- evil"} & set(allowed)
+
+
 def test_a_page_of_another_site_is_not_told_that_it_may(tmp_path: Path) -> None:
     core = core_with(tmp_path, CORS_ORIGINS=SITE)
     for headers in (preflight(core, "https://evil.example"), preflight(core, "null")):

@@ -266,3 +266,13 @@ def test_threads_that_submit_and_cancel_at_once_all_get_their_last_event() -> No
     assert set(reasons) <= {FinishReason.STOP, FinishReason.CANCELLED}
     assert (engine.stats().slots_busy, engine.stats().waiting) == (0, 0)
     assert backend.cells_used == 6
+
+
+def test_the_queue_is_told_by_priority() -> None:
+    engine = Engine(ScriptedBackend(slots=1))
+    for priority in (Priority.INTERACTIVE, Priority.MAIL, Priority.MAIL, Priority.BATCH):
+        engine.submit(request("Question ?", priority=priority))
+    engine.step()
+    stats = engine.stats()
+    assert (stats.slots_busy, stats.waiting) == (1, 3)
+    assert stats.waiting_by_priority == {"interactive": 0, "mail": 2, "batch": 1}

@@ -20,7 +20,7 @@ from ai_core.engine.backends.remote.reading import read
 from ai_core.engine.backends.remote.server import Server
 from ai_core.engine.backends.remote.servers import RemoteServers
 from ai_core.engine.errors import EngineBusy, EngineStopped, InvalidRequest, PromptTooLong
-from ai_core.engine.request import FinishReason, GenerationRequest
+from ai_core.engine.request import FinishReason, GenerationRequest, Priority
 from ai_core.engine.sampling import SamplingParameters
 from ai_core.engine.scheduler import TURN_SECONDS, rank
 from ai_core.engine.stats import EngineStats, Meter
@@ -92,6 +92,10 @@ class RemoteEngine:
                 slots_total=self._servers.slots,
                 slots_busy=len(self._running),
                 waiting=len(self._waiting),
+                waiting_by_priority={
+                    priority.name.lower(): sum(one.request.priority is priority for one in self._waiting)
+                    for priority in Priority
+                },
                 kv_cells_used=0,
                 kv_cells_total=0,
                 prompt_tokens_total=self._meter.prompt_tokens,
