@@ -17,6 +17,7 @@ BANNER = """
 Chat: {url}/#key={key}
 Swagger: {url}/docs
 API key: {key}
+Operator's page: {url}/admin/ui (its key: python -m ai_core keys create NAME --scope admin --scope models)
 
 curl -s {url}/api/v1/chat -H 'X-API-Key: {key}' -H 'Content-Type: application/json' \
 -d '{{"message": "Quelle est la durée légale du travail ?"}}'
