@@ -18,6 +18,7 @@ from ai_core.engine.backends.base import BackendError
 from ai_core.engine.errors import EngineBusy, EngineStopped, InvalidRequest, PromptTooLong
 from ai_core.engine.request import GenerationRequest, SamplingParameters
 from ai_core.engine.serving import LanguageModel
+from ai_core.follow_up import search_text
 from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.loaded_model import LoadedModel
 from ai_core.model_host import ModelHost
@@ -121,7 +122,7 @@ class Assistant:
         base = self._knowledge.get()
         if base is None or not question.grounding or question.bare:
             return Grounding(base, None)
-        return Grounding(base, base.relevant(question.text, limit=self._articles))
+        return Grounding(base, base.relevant(search_text(question.text, question.history), limit=self._articles))
 
     def _build_prompt(
         self, model: LoadedModel, question: Question, grounding: Grounding, sampling: SamplingParameters

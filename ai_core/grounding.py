@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from ai_core.knowledge.article import IN_FORCE
 from ai_core.knowledge.search import SearchHit
 from ai_core.prompts import CUT_MARK, PromptArticle
 
@@ -15,19 +16,34 @@ MINIMUM_TOKENS = 32  # of an article: less of its text would mislead more than i
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An article that was given to the model. `score` is the search's, from 0 to 1."""
+    """An article that was given to the model. `score` is the search's, from 0 to 1; `section` runs from the part of the
+    code to the section; dates are ISO 8601, the second one the first day on which this version no longer applies."""
 
     number: str
     title: str
     url: str
     excerpt: str
     score: float
+    section: tuple[str, ...] = ()
+    state: str = IN_FORCE
+    in_force_from: str | None = None
+    in_force_until: str | None = None
 
 
 def source_of(hit: SearchHit) -> Source:
     """The source that a client is shown for `hit`."""
     article = hit.article
-    return Source(article.number, article.title, article.url, hit.excerpt, round(hit.score, 4))
+    return Source(
+        number=article.number,
+        title=article.title,
+        url=article.url,
+        excerpt=hit.excerpt,
+        score=round(hit.score, 4),
+        section=article.section_path,
+        state=article.state,
+        in_force_from=None if article.in_force_from is None else article.in_force_from.isoformat(),
+        in_force_until=None if article.in_force_until is None else article.in_force_until.isoformat(),
+    )
 
 
 def fit_articles(

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from ai_core.answer import Answer
 from ai_core.engine.request import TextChunk
 from ai_core.grounding import Source
+from ai_core.knowledge.citations import Citation
+from ai_core.knowledge.numbers import find_numbers
 
 _WORDS = re.compile(r"\S+\s*|\s+")
 WORDS_AT_ONCE = 12
@@ -21,6 +23,11 @@ class ReadyAnswer:
         self.model_id = answer.model
         self.sources: tuple[Source, ...] = answer.sources
         self.grounded = answer.grounded
+
+    def check(self, text: str) -> list[Citation]:
+        """See AnswerBeingTold: those of the whole answer that `text` has already."""
+        numbers = {mention.number for mention in find_numbers(text)}
+        return [citation for citation in self._answer.citations if citation.number in numbers]
 
     def cancel(self) -> None:
         """Nothing runs."""

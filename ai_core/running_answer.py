@@ -14,6 +14,7 @@ from ai_core.engine.request import Finished, FinishReason, GenerationRequest, Te
 from ai_core.grounding import Source, source_of
 from ai_core.knowledge import citations
 from ai_core.knowledge.base import KnowledgeBase
+from ai_core.knowledge.citations import Citation
 from ai_core.knowledge.search import SearchHit
 from ai_core.loaded_model import LoadedModel
 from ai_core.parameters import as_used
@@ -38,6 +39,9 @@ class AnswerBeingTold(Protocol):
     model_id: str
     sources: tuple[Source, ...]
     grounded: bool
+
+    def check(self, text: str) -> list[Citation]:
+        """The article numbers in `text`, a beginning of the answer, and whether they can be believed."""
 
     def cancel(self) -> None: ...
 
@@ -66,6 +70,10 @@ class RunningAnswer:
         self._started = started
         self.sources: tuple[Source, ...] = tuple(source_of(hit) for hit in prompt.hits)
         self.grounded = bool(self.sources)
+
+    def check(self, text: str) -> list[Citation]:
+        """See AnswerBeingTold."""
+        return citations.check(text, {source.number for source in self.sources}, self._exists)
 
     def cancel(self) -> None:
         """Give the slot back at the engine's next step."""
@@ -96,7 +104,6 @@ class RunningAnswer:
             raise ServiceError(500, "generation_failed", "The model failed while answering. Please try again.")
         text = "".join(piece.text for piece in pieces).strip()
         logprobs = tuple(token for piece in pieces for token in piece.logprobs)
-        cited = citations.check(text, {source.number for source in self.sources}, self._exists)
         return Answer(
             text=text,
             model=self.model_id,
@@ -107,7 +114,7 @@ class RunningAnswer:
             parameters_used=as_used(self._request.sampling, self._info),
             grounded=self.grounded,
             sources=self.sources,
-            citations=tuple(cited),
+            citations=tuple(self.check(text)),
             notice=self._notice(finished.reason),
             logprobs=None if self._request.sampling.logprobs is None else logprobs,
         )

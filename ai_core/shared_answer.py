@@ -13,6 +13,7 @@ from dataclasses import replace
 from ai_core.answer import Answer
 from ai_core.engine.request import TextChunk
 from ai_core.grounding import Source
+from ai_core.knowledge.citations import Citation
 from ai_core.running_answer import RunningAnswer
 
 Event = TextChunk | Answer | None
@@ -103,9 +104,14 @@ class Reader:
         self._shared = shared
         self._joined = joined
         self._left = threading.Lock()  # taken once, by whoever leaves first
+        self._check = running.check
         self.model_id = running.model_id
         self.sources: tuple[Source, ...] = running.sources
         self.grounded = running.grounded
+
+    def check(self, text: str) -> list[Citation]:
+        """See AnswerBeingTold."""
+        return self._check(text)
 
     def cancel(self) -> None:
         """This reader does not read on; may be called twice, and from any thread."""

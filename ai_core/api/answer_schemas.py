@@ -129,6 +129,12 @@ class SourceSchema(Schema):
     url = fields.Url(required=True)
     excerpt = fields.String(required=True)
     score = fields.Float(required=True)
+    section = fields.List(fields.String(), required=True, metadata={"description": "Titles, from the part down."})
+    state = fields.String(required=True, metadata={"example": "in_force"})
+    in_force_from = fields.String(required=True, allow_none=True, metadata={"example": "2016-08-10"})
+    in_force_until = fields.String(
+        required=True, allow_none=True, metadata={"description": "First day on which it no longer applies."}
+    )
 
 
 class CitationSchema(Schema):

@@ -17,6 +17,7 @@ from ai_core.api.access import SECURITY, Limits, current_key, requires
 from ai_core.api.answer_metrics import AnswerMetrics
 from ai_core.api.answer_schemas import AnswerSchema, ChatSchema, GenerateSchema
 from ai_core.api.blueprint import Blueprint
+from ai_core.api.cited_so_far import CitedSoFar
 from ai_core.api.client import ClientConnection, cache_wishes
 from ai_core.api.documented import KEYED, WITH_BODY, errors
 from ai_core.api.token_logprobs import as_objects
@@ -57,7 +58,8 @@ def answers_blueprint(
     def chat(body: dict[str, Any]) -> Response | dict[str, Any]:
         """Answer a person's message
 
-        With `stream` the answer comes as Server-Sent Events: `sources` once, `token` for each piece of text, then one
+        With `stream` the answer comes as Server-Sent Events: `sources` once, `token` for each piece of text, `citation`
+        as soon as an article number is complete in it (with its `status`: one that is `unknown` is no law), then one
         `done` with the whole answer object; `error` with the error object if it fails on the way.
         """
         _check_length("message", body["message"], max_prompt_length)
@@ -153,6 +155,7 @@ def _stream(
     running: AnswerBeingTold, events: Iterator[Event], client: ClientConnection, extra: Mapping[str, Any]
 ) -> Iterator[str]:
     # The server closes this generator when a write fails; the look at the socket sees a client go before that.
+    cited = CitedSoFar(running.check)
     try:
         yield sse.event(
             "sources", {"sources": [asdict(source) for source in running.sources], "grounded": running.grounded}
@@ -162,8 +165,12 @@ def _stream(
                 return
             if isinstance(event, Answer):
                 yield sse.event("done", {**answer_object(event), **extra})
+            elif event is None:
+                yield sse.HEARTBEAT
             else:
-                yield sse.HEARTBEAT if event is None else sse.event("token", _token(event))
+                yield sse.event("token", _token(event))
+                for citation in cited.take(event.text):
+                    yield sse.event("citation", asdict(citation))
     except ServiceError as error:
         yield sse.event("error", error_body(error))
     finally:

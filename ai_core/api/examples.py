@@ -20,6 +20,10 @@ ANSWER = {
             "url": "https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000033020376",
             "excerpt": "La durée légale de travail effectif ... est fixée à trente-cinq heures par semaine.",
             "score": 0.92,
+            "section": ["Partie législative", "Troisième partie", "Livre Ier", "Titre II", "Durée légale"],
+            "state": "in_force",
+            "in_force_from": "2016-08-10",
+            "in_force_until": None,
         }
     ],
     "citations": [{"number": "L3121-27", "status": "verified"}],

@@ -17,7 +17,7 @@ export class AskError extends Error {
 }
 
 /**
- * Sends `question` and calls on.sources({sources, grounded}) and on.token(text) as they arrive.
+ * Sends `question` and calls on.sources({sources, grounded}), on.token(text) and on.citation({number, status}) as they arrive.
  * Returns the final answer object. Throws AskError, or AbortError when `signal` was aborted by the person.
  */
 export async function ask({ question, context, key, userId, signal, on }) {
@@ -57,6 +57,7 @@ async function read(response, on, alive) {
   for await (const { name, data } of events(response.body, alive)) {
     if (name === "sources") on.sources(JSON.parse(data));
     else if (name === "token") on.token(JSON.parse(data).text);
+    else if (name === "citation") on.citation(JSON.parse(data));
     else if (name === "done") return JSON.parse(data);
     else if (name === "error") throw failure(JSON.parse(data), response);
   }

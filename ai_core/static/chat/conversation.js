@@ -7,7 +7,7 @@ const MOST_CHARACTERS = 12_000;
 
 /** One question and what came of it. `state` is streaming, done, stopped or failed; `answer` the API's final object. */
 export function newTurn(question) {
-  return { question, text: "", sources: null, grounded: true, answer: null, state: "streaming", error: null };
+  return { question, text: "", sources: null, citations: [], grounded: true, answer: null, state: "streaming", error: null };
 }
 
 export class Conversation {

@@ -74,6 +74,10 @@ function listeners(turn, view) {
       turn.text += piece;
       view.update();
     },
+    citation: (citation) => {
+      turn.citations.push(citation);
+      view.update();
+    },
   };
 }
 

@@ -6,7 +6,7 @@ import { text } from "../shared/texts.js";
 
 const SHOWN = 4; // the others wait behind a fold
 
-/** Cards for `sources` ([{number, title, url, excerpt}]) under a heading; those whose number is in `cited` say so. */
+/** Cards for `sources` ([{number, title, url, excerpt, state}]) under a heading; those whose number is in `cited` say so. */
 export function sourcesSection(sources, cited) {
   const cards = sources.map((source) => card(source, cited.has(source.number)));
   const rest = cards.slice(SHOWN);
@@ -27,10 +27,16 @@ function card(source, isCited) {
   return element(
     "li",
     { class: isCited ? "card card-cited" : "card" },
-    element("div", { class: "card-head" }, heading(source), isCited && element("span", { class: "badge" }, text("cited"))),
+    element("div", { class: "card-head" }, heading(source), badge(source, isCited)),
     element("p", { class: "card-title", dir: "auto" }, source.title),
     element("p", { class: "card-excerpt", dir: "auto" }, source.excerpt),
   );
+}
+
+/** What is not in force says so first of all. */
+function badge({ state }, isCited) {
+  if (state === "repealed" || state === "future") return element("span", { class: "badge badge-warning" }, text(`state_${state}`));
+  return isCited && element("span", { class: "badge" }, text("cited"));
 }
 
 function heading(source) {

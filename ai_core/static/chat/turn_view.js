@@ -154,8 +154,9 @@ function finishNote(turn) {
   return element("p", { class: "finish-note" }, text(`finish_${reason}`));
 }
 
+/** Those of the whole answer, else those that were told so far: a number that does not exist is struck out at once. */
 function statuses(turn) {
-  return new Map((turn.answer?.citations ?? []).map((citation) => [citation.number, citation.status]));
+  return new Map((turn.answer?.citations ?? turn.citations ?? []).map((citation) => [citation.number, citation.status]));
 }
 
 function citationWarnings(turn) {

@@ -1,0 +1,47 @@
+"""A question that goes on from an earlier one is searched for with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ai_core.follow_up import search_text
+from ai_core.prompts import Message
+from tests.fakes import build_core
+
+BEFORE = (Message("user", "Quel est le préavis de démission ?"), Message("assistant", "Selon l'article..."))
+
+
+@pytest.mark.parametrize(
+    "question", ["Et en CDD ?", "et pour un cadre avec dix ans d'ancienneté ?", "Combien ?", "Sinon ?"]
+)
+def test_what_says_too_little_alone_takes_the_earlier_question_in(question: str) -> None:
+    found = search_text(question, BEFORE)
+    assert found.startswith(question)
+    assert "préavis" in found
+
+
+@pytest.mark.parametrize("question", ["Quelle est la durée légale du travail ?", "Harcèlement sexuel au bureau"])
+def test_a_question_that_stands_alone_is_left_as_it_is(question: str) -> None:
+    assert search_text(question, BEFORE) == question
+
+
+def test_without_an_earlier_question_there_is_nothing_to_take_in() -> None:
+    assert search_text("Et en CDD ?", ()) == "Et en CDD ?"
+    assert search_text("Et en CDD ?", (Message("assistant", "Bonjour."),)) == "Et en CDD ?"
+
+
+def test_the_sources_of_a_follow_up_are_about_the_conversation(tmp_path: Path) -> None:
+    core = build_core(tmp_path)
+    core.install_code({"L1-1": "La durée du préavis de démission est d'un mois.", "L1-2": "La fenêtre est ouverte."})
+    context = [{"role": "user", "content": "Que dit l'article L1-1 ?"}, {"role": "assistant", "content": "Un mois."}]
+    client, headers = core.app.test_client(), core.headers()
+    alone = client.post("/api/v1/chat", json={"message": "Combien ?"}, headers=headers).get_json()
+    after = client.post("/api/v1/chat", json={"message": "Combien ?", "context": context}, headers=headers).get_json()
+    assert alone["sources"] == []
+    assert [source["number"] for source in after["sources"]][:1] == ["L1-1"]
+    source = after["sources"][0]
+    assert source["section"]
+    assert (source["state"], source["in_force_from"], source["in_force_until"]) == ("in_force", None, None)
+    core.parts.model.stop()
