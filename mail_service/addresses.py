@@ -32,7 +32,11 @@ class Address:
 def addresses_in(headers: Iterable[str]) -> tuple[Address, ...]:
     """Every well-formed address in these header values, in order, each once."""
     found: dict[str, Address] = {}
-    for name, text in email.utils.getaddresses(list(headers)):
+    try:
+        pairs = email.utils.getaddresses(list(headers))
+    except RecursionError:  # comments in comments, thousands deep
+        return ()
+    for name, text in pairs:
         address = normalised(text)
         if address is not None:
             found.setdefault(address, Address(" ".join(name.split()), address))

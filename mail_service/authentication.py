@@ -16,6 +16,8 @@ from mail_service.addresses import addresses_in
 from mail_service.header_text import header_values
 
 logger = logging.getLogger(__name__)
+_silent = logging.Logger("dkim")  # it would log the senders' domains
+_silent.addHandler(logging.NullHandler())
 
 Dns = Callable[..., Any]  # dkimpy's: a name -> its TXT record as bytes, or None
 MAX_SIGNATURES = 5
@@ -38,7 +40,7 @@ def results_of(message: Message, authserv_id: str | None) -> dict[str, list[tupl
     for value in header_values(message, "Authentication-Results"):
         try:
             header = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {value}")
-        except (authres.core.SyntaxError, ValueError, IndexError):
+        except (authres.core.SyntaxError, ValueError, IndexError, RecursionError):
             continue
         if authserv_id is None or str(header.authserv_id or "").lower() != authserv_id.lower():
             continue
@@ -58,25 +60,36 @@ def is_refused_by_dmarc(message: Message, authserv_id: str | None) -> bool:
 
 def own_look(raw: bytes, message: Message, dns: Dns | None = None) -> Dkim:
     """Check the signatures of the sender's domain in `raw`. `dns` replaces the system's resolver."""
-    import dkim  # type: ignore[import-untyped]
-
     domain = next((sender.domain for sender in addresses_in(header_values(message, "From"))), "")
     signed_by = [_tag(value, "d") for value in header_values(message, "DKIM-Signature")[:MAX_SIGNATURES]]
-    verdicts: list[Dkim] = []
-    for at, signer in enumerate(signed_by):
-        if not signer or not (domain == signer or domain.endswith("." + signer)):
-            continue
-        try:
-            options = {} if dns is None else {"dnsfunc": dns}
-            passed = dkim.DKIM(raw, timeout=5).verify(idx=at, **options)
-            verdicts.append(Dkim.PASS if passed else Dkim.FAIL)
-        except (dkim.DnsTimeoutError, dkim.KeyFormatError):
-            verdicts.append(Dkim.UNKNOWN)
-        except Exception as error:  # noqa: BLE001 - resolvers and malformed signatures raise anything
-            logger.info("DKIM signature not checked", extra={"reason": type(error).__name__})
-            verdicts.append(Dkim.UNKNOWN)
-    order = (Dkim.PASS, Dkim.UNKNOWN, Dkim.FAIL)
-    return next((verdict for verdict in order if verdict in verdicts), Dkim.NONE)
+    verdicts = [
+        _look_at(raw, at, dns)
+        for at, signer in enumerate(signed_by)
+        if signer and (domain == signer or domain.endswith("." + signer))
+    ]
+    return next((verdict for verdict in (Dkim.PASS, Dkim.UNKNOWN, Dkim.FAIL) if verdict in verdicts), Dkim.NONE)
+
+
+def _look_at(raw: bytes, at: int, dns: Dns | None) -> Dkim:
+    import dkim  # type: ignore[import-untyped]
+    from dkim.dnsplug import get_txt  # type: ignore[import-untyped]
+
+    keys: list[bool] = []
+
+    def fetch(name: bytes, timeout: int = 5) -> Any:
+        record = (dns or get_txt)(name, timeout=timeout)
+        keys.append(bool(record))
+        return record
+
+    try:
+        if dkim.DKIM(raw, logger=_silent, timeout=5).verify(idx=at, dnsfunc=fetch):
+            return Dkim.PASS
+    except dkim.ValidationError:  # another body than the one that was signed
+        return Dkim.FAIL
+    except Exception as error:  # noqa: BLE001 - resolvers and malformed signatures raise anything
+        logger.info("DKIM signature not checked", extra={"reason": type(error).__name__})
+        return Dkim.UNKNOWN
+    return Dkim.FAIL if all(keys) else Dkim.UNKNOWN
 
 
 def is_doubtful(raw: bytes, message: Message, authserv_id: str | None, dns: Dns | None = None) -> bool:

@@ -22,7 +22,15 @@ from mail_service.composition import Parts, checked_templates, compose
 from mail_service.imap_server import MailAway
 from mail_service.keys import create_key, list_keys, revoke_key
 from mail_service.personal_data import erase_messages
-from mail_service.process import Progress, heartbeat, run_poller, run_worker, stop_on_signals
+from mail_service.process import (
+    STUCK_AFTER,
+    Progress,
+    end_when_stuck,
+    heartbeat,
+    run_poller,
+    run_worker,
+    stop_on_signals,
+)
 from mail_service.settings import Settings
 from mail_service.states import State
 
@@ -105,6 +113,7 @@ def _poller(settings: Settings, _: argparse.Namespace) -> int:
     parts, progress = _begin(settings), Progress()
     poller, beat = parts.poller(), heartbeat(settings, progress, "Watches the mailbox.")
     beat.start()
+    end_when_stuck(progress, settings.processing_timeout * STUCK_AFTER)
     run_poller(
         poller, parts.idle_watch(settings, poller), parts.scheduler(settings, poller), stop_on_signals(), progress
     )
@@ -116,6 +125,7 @@ def _worker(settings: Settings, _: argparse.Namespace) -> int:
     parts, progress = _begin(settings), Progress()
     beat = heartbeat(settings, progress, "Answers mail.")
     beat.start()
+    end_when_stuck(progress, settings.processing_timeout * STUCK_AFTER)
     run_worker(parts.work(settings), stop_on_signals(), progress)
     beat.stop()
     return 0

@@ -63,6 +63,7 @@ class Parts:
             self.outbox,
             self.queue,
             lease=timedelta(seconds=settings.lease_seconds),
+            timeout=timedelta(seconds=settings.processing_timeout),
             retry=timedelta(seconds=settings.retry_seconds),
         )
 

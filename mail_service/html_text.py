@@ -3,82 +3,52 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from collections.abc import Mapping
+
+from lxml import etree  # type: ignore[import-untyped]
 
 MAX_LENGTH = 2_000_000  # characters of HTML
 MAX_DEPTH = 200  # of quotations
-_BLOCKS = frozenset(
-    [
-        "address",
-        "article",
-        "aside",
-        "center",
-        "dd",
-        "div",
-        "dl",
-        "dt",
-        "fieldset",
-        "figure",
-        "footer",
-        "form",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "header",
-        "hr",
-        "li",
-        "main",
-        "nav",
-        "ol",
-        "p",
-        "pre",
-        "section",
-        "table",
-        "tbody",
-        "tfoot",
-        "thead",
-        "tr",
-        "ul",
-    ]
-)
-_UNSEEN = frozenset(["head", "style", "script", "title", "template", "noscript", "object", "svg"])
-_VOID = frozenset(
-    ["area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"]
-)
+_BLOCKS = frozenset({
+    "address", "article", "aside", "center", "dd", "div", "dl", "dt", "fieldset", "figure", "footer", "form", "h1",
+    "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tbody",
+    "tfoot", "thead", "tr", "ul",
+})  # fmt: skip
+_UNSEEN = frozenset({"head", "style", "script", "title", "template", "noscript", "object", "svg"})
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden|font-size\s*:\s*0(?![.\d])|mso-hide\s*:\s*all", re.I)
 
 
 def text_of_html(html: str) -> str:
     """The visible text of `html`. What a style hides is left out: nobody wrote it to be read."""
     reader = _Reader()
-    reader.feed(html[:MAX_LENGTH])
-    reader.close()
+    # libxml2 mends what is broken and takes no longer for it; Python's own parser needs minutes for some texts.
+    parser = etree.HTMLParser(target=reader, encoding="utf-8", recover=True)
+    try:
+        etree.fromstring(_CONTROL.sub("", html[:MAX_LENGTH]).encode("utf-8", "replace") or b"<p>", parser)
+    except etree.XMLSyntaxError:
+        reader.close()  # nothing that could be mended; what was read until there counts
     return reader.text()
 
 
-class _Reader(HTMLParser):
+class _Reader:
+    """What lxml's parser tells of, made into lines (lxml.de/parsing.html, the target parser interface)."""
+
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self._lines: list[str] = []
         self._line: list[str] = []
         self._quoted = 0
-        self._unseen: list[str] = []  # open elements from the first unseen one on
+        self._unseen = 0  # open elements from the first unseen one on
 
     def text(self) -> str:
         """All that was read, blank lines collapsed."""
-        self._end_line()
         return re.sub(r"\n{3,}", "\n\n", "\n".join(self._lines)).strip("\n")
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Called by HTMLParser."""
-        if self._unseen or tag in _UNSEEN or _HIDDEN.search(dict(attrs).get("style") or ""):
-            if tag not in _VOID:
-                self._unseen.append(tag)
-            return
-        if tag == "br":
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        if self._unseen or tag in _UNSEEN or _HIDDEN.search(attributes.get("style", "")[:1_000]):
+            self._unseen += 1
+        elif tag == "br":
             self._end_line(always=True)
         elif tag == "blockquote":
             self._end_line()
@@ -88,14 +58,10 @@ class _Reader(HTMLParser):
         elif tag in ("td", "th"):
             self._line.append(" ")
 
-    def handle_endtag(self, tag: str) -> None:
-        """Called by HTMLParser."""
+    def end(self, tag: str) -> None:
+        """An element ends; lxml ends each one that began."""
         if self._unseen:
-            if tag in self._unseen:
-                while self._unseen.pop() != tag:
-                    pass
-            elif tag in ("body", "html"):
-                self._unseen.clear()  # an element that nobody closed ends with the page
+            self._unseen -= 1
         elif tag == "blockquote":
             self._end_line()
             self._quoted = max(0, self._quoted - 1)
@@ -104,10 +70,14 @@ class _Reader(HTMLParser):
             if tag in ("p", "h1", "h2", "h3", "ul", "ol", "table"):
                 self._lines.append(self._marks())
 
-    def handle_data(self, data: str) -> None:
-        """Called by HTMLParser."""
+    def data(self, text: str) -> None:
+        """Text between elements."""
         if not self._unseen:
-            self._line.append(re.sub(r"[ \t\r\n]+", " ", data))
+            self._line.append(re.sub(r"[ \t\r\n]+", " ", text))
+
+    def close(self) -> None:
+        """The document ends."""
+        self._end_line()
 
     def _begin_block(self, tag: str) -> None:
         self._end_line()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 
+import peewee
 from imapclient import IMAPClient  # type: ignore[import-untyped]
 
 from mail_service.imap_server import FAILED, JUNK, PROCESSED, ensure_folder
@@ -42,7 +43,9 @@ class Inbox:
                     duplicates.append(delivery.uid)
                 else:
                     new += 1
-            except (ValueError, LookupError, TypeError, AttributeError):
+            except peewee.PeeweeException:
+                raise
+            except Exception:
                 # One mail that breaks the reader stays where it is; the others go on.
                 logger.exception("mail not taken in", extra={"uid": delivery.uid})
         self._move(client, PROCESSED, duplicates, [SEEN])

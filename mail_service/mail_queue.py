@@ -62,6 +62,10 @@ class MailQueue:
             return None
         return int(found) if found else None
 
+    def drop(self, message_id: int) -> None:
+        """What `next` gave is not to be worked on after all."""
+        self._quietly(lambda client: client.zrem(self._queues["processing"], message_id))
+
     def moved(self, message_id: int, state: str, attempts: int) -> None:
         """A message has come to another state."""
         kept = {State.COMPLETED.value: "completed", State.FAILED.value: "failed"}.get(state)

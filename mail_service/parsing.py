@@ -25,24 +25,13 @@ NO_TEXT_WITHOUT_HTML = re.compile(
 )
 FORWARD_SUBJECT = re.compile(r"^\s*(?:tr|fwd?|wg|i)\s*:", re.IGNORECASE)
 # Parts that say nothing to read: signatures, invitations, cards, what a list added.
-IGNORED_TYPES = frozenset(
-    [
-        "application/pgp-signature",
-        "application/pkcs7-signature",
-        "application/x-pkcs7-signature",
-        "application/pgp-keys",
-        "text/calendar",
-        "application/ics",
-        "text/vcard",
-        "text/x-vcard",
-        "text/directory",
-        "text/x-amp-html",
-        "text/enriched",
-        "text/rfc822-headers",
-        "message/delivery-status",
-        "message/disposition-notification",
-    ]
-)
+IGNORED_TYPES = frozenset({
+    "application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature", "application/ics",
+    "application/pgp-keys", "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/x-amp-html",
+    "text/enriched", "text/rfc822-headers", "message/delivery-status", "message/disposition-notification",
+})  # fmt: skip
+# Python's parser takes the square of their length for the parameters in these.
+LONG_CONTENT_HEADER = re.compile(rb"^content-[a-z-]+:(?:[^\n]|\n[ \t]){10000}", re.IGNORECASE | re.MULTILINE)
 ENCRYPTED_TYPES = frozenset({"multipart/encrypted", "application/pgp-encrypted"})
 PKCS7_TYPES = frozenset({"application/pkcs7-mime", "application/x-pkcs7-mime"})
 
@@ -111,6 +100,8 @@ def parse_mail(raw: bytes) -> IncomingMail:
 
 def parse_headers(raw: bytes) -> Message:
     """The message of `raw`, its parts found but not decoded. Raises Unparsable."""
+    if LONG_CONTENT_HEADER.search(raw):
+        raise Unparsable("header too long")
     try:
         message = BytesParser(policy=compat32).parsebytes(raw)
     except (RecursionError, ValueError, LookupError, AttributeError, TypeError) as error:

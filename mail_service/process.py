@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import signal
 import threading
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.5  # between two looks for work
 LONGEST_BACKOFF = 30.0  # seconds, while the database is away
+STUCK = 70  # exit status: EX_SOFTWARE of sysexits.h
+STUCK_AFTER = 1.5  # times PROCESSING_TIMEOUT
 
 
 class Progress:
@@ -72,6 +75,19 @@ def run_poller(
     poller.run(stopping, progress.note)
     scheduler.stop()
     watch.join(5)
+
+
+def end_when_stuck(progress: Progress, seconds: float) -> None:
+    """Watch from a thread: end this process at once when its loop has not come round for `seconds`. Whoever supervises
+    it starts a new one, and the message at hand comes back when its lease is over."""
+
+    def watch() -> None:
+        while progress.is_recent(seconds):
+            time.sleep(min(5.0, seconds / 10))
+        logger.critical("stuck: ending")
+        os._exit(STUCK)
+
+    threading.Thread(target=watch, name="watchdog", daemon=True).start()
 
 
 def start_scheduler(scheduler: Scheduler, stopping: threading.Event) -> None:

@@ -88,6 +88,8 @@ class Responder:
 
     def respond(self, message: Message) -> Outcome:
         """What becomes of `message`, which is claimed. Raises ClaimLost."""
+        if message.attempts > self._patience.max_attempts + 1:
+            return Failed(REPEATED_FAILURE, None)  # it breaks even who only wants to apologise for it
         raw = (message.raw or "").encode("latin-1")
         try:
             mail = parse_mail(raw)

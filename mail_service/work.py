@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -25,7 +26,8 @@ LONGEST_WAIT = timedelta(hours=1)
 
 
 class MailWork:
-    """One unit of work at a time. Any number of these may run, in any number of processes."""
+    """One unit of work at a time. Any number of these may run, in any number of processes. The `lease` on a message is
+    renewed while it is worked on, for at most `timeout`."""
 
     def __init__(
         self,
@@ -35,6 +37,7 @@ class MailWork:
         queue: MailQueue,
         *,
         lease: timedelta,
+        timeout: timedelta,
         retry: timedelta,
     ) -> None:
         self._database = database
@@ -42,6 +45,7 @@ class MailWork:
         self._outbox = outbox
         self._queue = queue
         self._lease = lease
+        self._timeout = timeout
         self._retry = retry
 
     def unit(self) -> bool:
@@ -57,7 +61,12 @@ class MailWork:
 
     def _next(self) -> Message | None:
         hinted = self._queue.next()
-        for message_id in [*([] if hinted is None else [hinted]), *due_messages(5)]:
+        if hinted is not None:
+            message = claim_message(hinted, self._lease)
+            if message is not None:
+                return message
+            self._queue.drop(hinted)  # somebody was faster, or it is gone
+        for message_id in due_messages(5):
             message = claim_message(message_id, self._lease)
             if message is not None:
                 return message
@@ -105,7 +114,11 @@ class MailWork:
             thread.join()
 
     def _renew(self, message: Message, stop: threading.Event) -> None:
+        until = time.monotonic() + self._timeout.total_seconds()
         while not stop.wait(self._lease.total_seconds() / 3):
+            if time.monotonic() > until:
+                logger.error("message takes too long", extra={"mail": message.id})
+                return  # others may take it; what hangs here is the watchdog's
             try:
                 with connection(self._database):
                     if not renew(message, self._lease):

@@ -36,6 +36,7 @@ protocols = imap lmtp
 listen = 127.0.0.1
 first_valid_uid = 1
 auth_mechanisms = plain login
+auth_failure_delay = 0
 mail_home = {home}/mail/%d/%n
 mail_location = maildir:~/Maildir
 mail_uid = {nobody}
@@ -83,6 +84,11 @@ service auth {{
   inet_listener sasl {{
     address = 127.0.0.1
     port = {sasl}
+  }}
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
   }}
 }}
 protocol lmtp {{
@@ -133,6 +139,7 @@ queue_run_delay = 2s
 smtpd_client_connection_count_limit = 0
 # The wire's own limits are not what is tested; 8-bit headers and bare line feeds must arrive as they are.
 smtpd_forbid_bare_newline = no
+smtpd_error_sleep_time = 0
 smtputf8_enable = no
 """
 

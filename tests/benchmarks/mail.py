@@ -147,7 +147,7 @@ def load(made: Bench, count: int, limit: int) -> Figures:
     wait(lambda: states(parts) == {"completed": count} and not uids(made.system), every=1.0)
     made.stop_all()
     with parts.database:
-        rows = Message.select(Message.done_at, Message.received_at).where(Message.done_at.is_null(False)).tuples()
+        rows: Any = Message.select(Message.done_at, Message.received_at).where(Message.done_at.is_null(False)).tuples()
         waits = [(done - received).total_seconds() for done, received in rows]
     quarter = max(1, len(memory) // 4)
     return {
