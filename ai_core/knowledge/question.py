@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ai_core.knowledge.synonyms import Phrase, Synonym, find_synonyms
 from ai_core.knowledge.words import pairs, stems, weak_stems
 
+StemOf = Callable[[str], str]
 WEAK = 0.4  # weight of a word that belongs to asking
 REPLACED = 0.4  # most that an everyday word keeps when the Code has its own words for it
 MEANING = 0.6  # weight of the Code's words for an everyday word
@@ -23,10 +24,10 @@ class Question:
     synonyms: tuple[Synonym, ...]
 
     @classmethod
-    def parse(cls, text: str, *, synonyms: bool = True) -> Question:
+    def parse(cls, text: str, *, synonyms: bool = True, stem_of: StemOf | None = None) -> Question:
         """Read a question. One without any word that carries meaning has no terms. `synonyms`: everyday words also mean
-        the Code's."""
-        found = stems(text)
+        the Code's. `stem_of` gives the stem that a word, maybe misspelt, stands for."""
+        found = stems(text, stem_of)
         words = {word: WEAK if word in weak_stems() else 1.0 for word in found}
         meant = tuple(find_synonyms(found)) if synonyms else ()
         return cls(words, _terms(words, meant), _pairs(found, meant), meant)

@@ -21,8 +21,11 @@ from ai_core.knowledge.directory import ArticleDirectory, without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
 from ai_core.knowledge.index import SearchIndex, title_stems
 from ai_core.knowledge.question import Question
+from ai_core.knowledge.spelling import Speller
+from ai_core.knowledge.synonyms import everyday_stems
 from ai_core.knowledge.term_scores import Floats
 from ai_core.knowledge.title_closeness import TitleCloseness
+from ai_core.knowledge.words import weak_stems
 
 RELEVANT = 0.2  # a score below this grounds no answer; see SearchHit
 OFF_SUBJECT = 0.15  # a question less of which is about anything that a section title names is hardly about the Code
@@ -72,6 +75,8 @@ class Searcher:
         self._index = index
         self._ranking = ranking or Ranking()
         self._titles = TitleCloseness(articles, index.terms.rarity_of)
+        known = {stem: index.terms.rarity_of(stem) for stem in index.terms.vocabulary}
+        self._speller = Speller(known, everyday_stems() | weak_stems())
         self.directory = ArticleDirectory(articles)
         numbers: dict[tuple[str, ...], int] = {}
         self._subjects = title_stems(articles)
@@ -82,7 +87,9 @@ class Searcher:
     def search(self, query: str, limit: int) -> list[SearchHit]:
         """The best `limit` hits: articles named in `query` first, then those that its words find."""
         named = self.directory.named_in(query)
-        question = Question.parse(without_numbers(query), synonyms=self._ranking.synonyms)
+        question = Question.parse(
+            without_numbers(query), synonyms=self._ranking.synonyms, stem_of=self._speller.stem_of
+        )
         hits = [self._hit(position, 1.0, question) for position in named[:limit]]
         if len(hits) < limit:
             found = [(position, score) for position, score in self._ranked(question, limit) if position not in named]

@@ -39,6 +39,12 @@ def find_synonyms(question: Sequence[str]) -> Iterator[Synonym]:
 
 
 @cache
+def everyday_stems() -> frozenset[str]:
+    """Every stem that stands on the left side of a rule."""
+    return frozenset(stem for rules in _rules().values() for synonym in rules for stem in synonym.words)
+
+
+@cache
 def _rules() -> dict[str, list[Synonym]]:
     rules: dict[str, list[Synonym]] = defaultdict(list)
     for line in data_lines("synonyms.txt"):

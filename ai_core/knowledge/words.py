@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -24,14 +24,15 @@ def fold(text: str) -> str:
     return opened if opened.isascii() else _ACCENT.sub("", unicodedata.normalize("NFKD", opened))
 
 
-def stems(text: str) -> list[str]:
-    """The stems of the words that carry meaning, in order.
+def stems(text: str, stem_of: Callable[[str], str] | None = None) -> list[str]:
+    """The stems of the words that carry meaning, in order; `stem_of` gives that of a folded word (else `stem`).
 
     Accents go before stemming: half of the questions come without them. What an apostrophe cuts off ("l'", "qu'") goes
     as a single letter or as a stop word.
     """
+    chosen = stem_of or stem
     words = _WORD.findall(fold(text))
-    return [stem(word) for word in words if (len(word) > 1 or word.isdigit()) and word not in stop_words()]
+    return [chosen(word) for word in words if (len(word) > 1 or word.isdigit()) and word not in stop_words()]
 
 
 @lru_cache(maxsize=100_000)

@@ -48,6 +48,37 @@ def test_a_known_question_finds_its_article_among_the_first(
     assert expected in [hit.article.number for hit in real_base.relevant(question, limit=3)]
 
 
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("preavi demision cdi", "L1234-1"),
+        ("periode dessai renouvelable cb de temps", "L1221-21"),
+        ("rupture conventionel comment sa marche", "L1237-11"),
+        ("jsuis enceinte mon employeur peut me licencier ?", "L1225-4"),
+        ("on ma pas doner ma fiche de pai", "R3243-4"),
+        ("mon patron veu pas me payé mes heure sup", "L3121-30"),
+        ("licensiement abusif que faire", "L1232-1"),
+        ("harcelement par mon chef", "L1152-1"),
+        ("acident du travail licenciement", "L1226-12"),
+        ("inaptitude reclassement", "L1226-12"),
+        ("conger paternité durée", "L1225-35"),
+        ("conges deces parent", "L3142-4"),
+        ("mise a pied conservatoire", "L1332-3"),
+        ("entretien prealable delai convocation", "L1232-2"),
+        ("solde de tout compte delai de contestation", "L1234-20"),
+        ("teletravail refus employeur", "L1222-9"),
+        ("heure de delegation cse", "L2315-7"),
+        ("aprenti rupture contrat aprentissage", "L6222-18"),
+        ("pause dejeuner 20 min obligatoire ?", "L3121-16"),
+        ("travail de nuit majoration", "L3122-15"),
+    ],
+)
+def test_everyday_questions_with_their_mistakes_find_what_they_mean(
+    real_base: KnowledgeBase, question: str, expected: str
+) -> None:
+    assert expected in [hit.article.number for hit in real_base.relevant(question, limit=4)]
+
+
 @pytest.mark.parametrize("query", ["art. L. 3121-27 ?", "L3121-27", "que dit l'article l 3121-27 du code du travail"])
 def test_a_number_asked_for_comes_first(real_base: KnowledgeBase, query: str) -> None:
     assert real_base.relevant(query)[0].article.number == "L3121-27"

@@ -1,0 +1,72 @@
+"""Words that the Code does not know, read as the words of the Code that they were meant to be.
+
+Only what neither the Code nor the synonyms know is corrected: one wrong letter, two in long words. "d'essai" written
+without its apostrophe is "essai".
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping
+from functools import lru_cache
+
+from ai_core.knowledge.words import stem
+
+SHORTEST = 6  # letters of a word: shorter ones are near too many others
+LONG = 8  # letters of a stem from which on two may be wrong
+ELIDED = frozenset("dlsjmntc")
+
+
+class Speller:
+    """`known` maps each stem of the Code to how rare it is; `others` are known for other reasons. Only reads: any
+    thread may call it."""
+
+    def __init__(self, known: Mapping[str, float], others: Collection[str]) -> None:
+        self._known = known
+        self._others = frozenset(others)
+        self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for word in known:
+            if word.isalpha():
+                self._by_start[word[0], len(word)].append(word)
+        self.stem_of: Callable[[str], str] = lru_cache(maxsize=10_000)(self._stem_of)
+        """The stem that a folded word stands for: its own where that is known, or where nothing is near."""
+
+    def _stem_of(self, word: str) -> str:
+        own = stem(word)
+        if self._knows(own) or len(word) < SHORTEST or not word.isalpha():
+            return own
+        if word[0] in ELIDED and self._knows(stem(word[1:])):
+            return stem(word[1:])
+        return self._nearest(own) or own
+
+    def _knows(self, found: str) -> bool:
+        return found in self._known or found in self._others
+
+    def _nearest(self, own: str) -> str | None:
+        wrong = 2 if len(own) >= LONG else 1
+        near = [
+            (distance, self._known[known], known)
+            for length in range(len(own) - wrong, len(own) + wrong + 1)
+            for known in self._by_start.get((own[0], length), ())
+            if (distance := distance_within(own, known, wrong)) is not None
+        ]
+        return min(near)[2] if near else None  # of those equally near the commonest
+
+
+def distance_within(one: str, other: str, most: int) -> int | None:
+    """Letters to insert, leave out, replace or swap with their neighbour (optimal string alignment) to get from `one`
+    to `other`; None beyond `most`."""
+    if abs(len(one) - len(other)) > most:
+        return None
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        earlier, before, row = before, row, [i]
+        for j, wanted in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                cost = min(cost, earlier[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return None
+    return row[-1] if row[-1] <= most else None
