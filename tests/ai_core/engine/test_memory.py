@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import psutil
+import pytest
 
 from ai_core import heap
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend
@@ -42,7 +44,8 @@ def run(engine: Engine, numbers: range) -> list[Finished]:
     return ends
 
 
-def test_memory_is_flat_over_two_thousand_requests(tiny_model: Path) -> None:
+def test_memory_is_flat_over_two_thousand_requests(tiny_model: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "ai_core")  # pytest would keep each line
     backend = LlamaCppBackend(tiny_model, slots=16, threads=1)
     engine = Engine(backend)
     engine.start()
