@@ -14,6 +14,7 @@ from common.env import SettingError
 from common.health import Check
 from common.redis_store import RedisStore
 from common.scheduler import Scheduler
+from mail_service.account import Account
 from mail_service.ai_answerer import AiAnswerer
 from mail_service.attachments import AttachmentReader
 from mail_service.breaker import Limits
@@ -116,8 +117,8 @@ def compose(settings: Settings, answerer: Answerer | None = None) -> Parts:
     people = People(keys)
     templates = checked_templates(settings)
     queue = MailQueue(RedisStore(settings.redis_url, prefix=PREFIX))
-    imap = imap_server(settings)
-    smtp = smtp_client(settings)
+    imap = ImapServer(imap_account(settings))
+    smtp = SmtpClient(smtp_account(settings))
     sent = SentMail(imap)
     scanner = Scanner(settings.clamav_address) if settings.clamav_address else None
     ai = ai_answerer(settings)
@@ -163,27 +164,27 @@ def ai_answerer(settings: Settings) -> AiAnswerer:
     )
 
 
-def imap_server(settings: Settings) -> ImapServer:
-    """The account's IMAP server."""
-    return ImapServer(
+def imap_account(settings: Settings) -> Account:
+    """The assistant's mailbox."""
+    return Account(
         settings.imap_host,
         settings.imap_port,
-        implicit_tls=settings.imap_ssl,
-        username=settings.email_address,
-        password=settings.email_password,
-        ca_file=settings.tls_ca_file,
+        settings.imap_ssl,
+        settings.email_address,
+        settings.email_password,
+        settings.tls_ca_file,
     )
 
 
-def smtp_client(settings: Settings) -> SmtpClient:
-    """The submission server."""
-    return SmtpClient(
+def smtp_account(settings: Settings) -> Account:
+    """Where replies are handed in."""
+    return Account(
         settings.smtp_host,
         settings.smtp_port,
-        implicit_tls=settings.smtp_ssl,
-        username=settings.smtp_username,
-        password=settings.smtp_password,
-        ca_file=settings.tls_ca_file,
+        settings.smtp_ssl,
+        settings.smtp_username,
+        settings.smtp_password,
+        settings.tls_ca_file,
     )
 
 

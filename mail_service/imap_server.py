@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import imaplib
 import logging
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 from imapclient import IMAPClient  # type: ignore[import-untyped]
 from imapclient.exceptions import IMAPClientError, LoginError  # type: ignore[import-untyped]
+
+from mail_service.account import Account
 
 logger = logging.getLogger(__name__)
 
@@ -28,18 +28,10 @@ class MailAway(Exception):
 
 
 class ImapServer:
-    """One account; TLS from the first byte where `implicit_tls`, else STARTTLS. Sessions are not for sharing between
-    threads."""
+    """One account. Sessions are not for sharing between threads."""
 
-    def __init__(
-        self, host: str, port: int, *, implicit_tls: bool, username: str, password: str, ca_file: Path | None = None
-    ) -> None:
-        self._host = host
-        self._port = port
-        self._implicit_tls = implicit_tls
-        self._username = username
-        self._password = password
-        self._ca_file = ca_file
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     @contextmanager
     def session(self) -> Iterator[IMAPClient]:
@@ -53,16 +45,19 @@ class ImapServer:
 
     def connect(self) -> IMAPClient:
         """A session that the caller ends with `leave`. Raises MailAway."""
-        context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
-        implicit = self._implicit_tls
+        account, context = self._account, self._account.tls()
         with translated():
             client = IMAPClient(
-                self._host, self._port, ssl=implicit, ssl_context=context if implicit else None, timeout=TIMEOUT
+                account.host,
+                account.port,
+                ssl=account.implicit_tls,
+                ssl_context=context if account.implicit_tls else None,
+                timeout=TIMEOUT,
             )
             try:
-                if not implicit:
+                if not account.implicit_tls:
                     client.starttls(context)
-                client.login(self._username, self._password)
+                client.login(account.username, account.password)
             except BaseException:
                 leave(client)
                 raise

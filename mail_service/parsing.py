@@ -15,6 +15,7 @@ from mail_service.addresses import Address, addresses_in
 from mail_service.header_text import clean, decoded_header, header_value, header_values
 from mail_service.html_text import text_of_html
 from mail_service.message_ids import ids_in
+from mail_service.texts import NO_NAME
 
 MAX_PARTS = 200
 MAX_DEPTH = 20
@@ -190,7 +191,7 @@ class _Collected:
             return
         data = _bytes(part)
         if data and not _is_decoration(part, kind, data):
-            self.attachments.append(Attachment(name or "sans nom", kind, data))
+            self.attachments.append(Attachment(name or NO_NAME, kind, data))
 
 
 def _children(part: Message) -> Iterator[Message]:
@@ -225,7 +226,7 @@ def _file_name(part: Message) -> str:
     try:
         name = part.get_filename("")
     except (ValueError, LookupError, TypeError, AttributeError):
-        return "sans nom"
+        return NO_NAME
     return clean(decoded_header(name)).replace("\\", "/").rpartition("/")[2][:100]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import smtplib
-import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+
+from mail_service.account import Account
 
 logger = logging.getLogger(__name__)
 
@@ -29,18 +29,10 @@ class SendFailed(Exception):
 
 
 class SmtpClient:
-    """One submission server; TLS from the first byte where `implicit_tls`, else STARTTLS. A connection lives for one
-    message."""
+    """One submission server. A connection lives for one message."""
 
-    def __init__(
-        self, host: str, port: int, *, implicit_tls: bool, username: str, password: str, ca_file: Path | None = None
-    ) -> None:
-        self._host = host
-        self._port = port
-        self._implicit_tls = implicit_tls
-        self._username = username
-        self._password = password
-        self._ca_file = ca_file
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def send(self, sender: str, recipient: str, raw: bytes) -> None:
         """Return once the server has taken `raw`. Raises SendFailed."""
@@ -79,17 +71,17 @@ class SmtpClient:
             session.close()
 
     def _connected(self) -> smtplib.SMTP:
-        context = ssl.create_default_context(cafile=None if self._ca_file is None else str(self._ca_file))
-        if self._implicit_tls:
-            session: smtplib.SMTP = smtplib.SMTP_SSL(self._host, self._port, timeout=TIMEOUT, context=context)
+        account, context = self._account, self._account.tls()
+        if account.implicit_tls:
+            session: smtplib.SMTP = smtplib.SMTP_SSL(account.host, account.port, timeout=TIMEOUT, context=context)
         else:
-            session = smtplib.SMTP(self._host, self._port, timeout=TIMEOUT)
+            session = smtplib.SMTP(account.host, account.port, timeout=TIMEOUT)
         try:
-            if not self._implicit_tls:
+            if not account.implicit_tls:
                 session.starttls(context=context)
             session.ehlo_or_helo_if_needed()
             if session.has_extn("auth"):
-                session.login(self._username, self._password)
+                session.login(account.username, account.password)
         except BaseException:
             session.close()
             raise
