@@ -2,9 +2,10 @@
 
 A question is scored by BM25F over the text, the titles of the sections above it and the nota, and by the same over
 pairs of neighbouring words; the Code's words are added to everyday ones. An article is lifted by a section title that
-says what the question says and by the others of its section, and what the section has shown already counts a little
-less, so that a second subject gets a place. The law comes before the decrees that apply it, and what is not in force
-comes last.
+says what the question says and by the others of its section, lowered by one that says more than was asked, and what
+the section has shown already counts a little less, so that a second subject gets a place. The law comes before the
+decrees that apply it, a rule before its details, what many articles refer to before what none does, and what is not in
+force comes last.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from ai_core.knowledge.article import IN_FORCE, Article
+from ai_core.knowledge.cross_references import times_cited
 from ai_core.knowledge.directory import ArticleDirectory, without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
 from ai_core.knowledge.index import SearchIndex, title_stems
@@ -25,13 +27,13 @@ from ai_core.knowledge.spelling import Speller
 from ai_core.knowledge.synonyms import everyday_stems
 from ai_core.knowledge.term_scores import Floats
 from ai_core.knowledge.title_closeness import TitleCloseness
+from ai_core.knowledge.title_excess import TitleExcess
 from ai_core.knowledge.words import weak_stems
 
 RELEVANT = 0.2  # a score below this grounds no answer; see SearchHit
 OFF_SUBJECT = 0.15  # a question less of which is about anything that a section title names is hardly about the Code
 OFF_SUBJECT_FACTOR = 0.3
 ANNEX = 0.8
-RULE_FIRST_UNTIL = 10
 NOT_IN_FORCE = 0.01
 CANDIDATES = 50  # articles beyond the limit that may still move up
 VAGUE = 3.0  # information (nats) that a question must carry to be taken at its word; "congés" alone carries 2.6
@@ -47,7 +49,9 @@ class Ranking:
     repeated_section: float = 0.9  # factor on a section's articles for each one of them that stands above
     regulations: float = 0.88  # factor on articles of decrees in Conseil d'Etat (R); the law (L) has 1
     decrees: float = 0.82  # on those of simple decrees (D)
-    details: float = 0.01  # a section states its rule before the details: this much less for each place
+    details: float = 0.03  # a chapter states its rule before the details: this much less as the place grows (log)
+    cited: float = 0.05  # what others refer to holds a rule: this much more as their number grows (log)
+    excess: float = 0.004  # less for each nat that the article's title says and the question does not
     synonyms: bool = True
 
 
@@ -75,6 +79,7 @@ class Searcher:
         self._index = index
         self._ranking = ranking or Ranking()
         self._titles = TitleCloseness(articles, index.terms.rarity_of)
+        self._excess = TitleExcess(articles, index.terms.rarity_of)
         known = {stem: index.terms.rarity_of(stem) for stem in index.terms.vocabulary}
         self._speller = Speller(known, everyday_stems() | weak_stems())
         self.directory = ArticleDirectory(articles)
@@ -116,6 +121,7 @@ class Searcher:
         average = np.bincount(self._sections, weights=scores) / self._section_sizes
         lifted = (1 - ranking.section) * scores + ranking.section * average[self._sections] * self._factors
         lifted *= 1 + ranking.title * self._titles.of(question.words, question.terms)
+        lifted /= 1 + ranking.excess * self._excess.of(question.terms)
         return np.asarray(lifted, dtype=np.float32)
 
     def _spread(self, order: Sequence[int], scores: Floats, limit: int) -> list[tuple[int, float]]:
@@ -145,11 +151,24 @@ class Searcher:
 def _factors(articles: Sequence[Article], ranking: Ranking) -> Floats:
     """What each article's score is multiplied by, whatever the question."""
     law_first = {"L": 1.0, "R": ranking.regulations, "D": ranking.decrees}
-    factors = np.empty(len(articles), dtype=np.float32)
-    places: Counter[tuple[str, ...]] = Counter()
-    for position, article in enumerate(articles):
-        place = min(places[article.section_path], RULE_FIRST_UNTIL)
-        places[article.section_path] += 1
-        in_force = 1.0 if article.state == IN_FORCE else NOT_IN_FORCE
-        factors[position] = law_first.get(article.number[0], ANNEX) * in_force / (1 + ranking.details * place)
-    return factors
+    in_force = [1.0 if article.state == IN_FORCE else NOT_IN_FORCE for article in articles]
+    factors = np.array([law_first.get(article.number[0], ANNEX) for article in articles]) * in_force
+    factors /= 1 + ranking.details * np.log1p(_places(articles))
+    factors *= 1 + ranking.cited * np.log1p(times_cited(articles))
+    return np.asarray(factors, dtype=np.float32)
+
+
+def _places(articles: Sequence[Article]) -> list[int]:
+    """How many articles of the same chapter and letter come before each."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    places = []
+    for article in articles:
+        chapter = (article.number[0], *_chapter(article.section_path))
+        places.append(seen[chapter])
+        seen[chapter] += 1
+    return places
+
+
+def _chapter(path: tuple[str, ...]) -> tuple[str, ...]:
+    depth = next((depth for depth, title in enumerate(path, 1) if title.startswith("Chapitre")), len(path))
+    return path[:depth]

@@ -1,7 +1,7 @@
 """Words that the Code does not know, read as the words of the Code that they were meant to be.
 
 Only what neither the Code nor the synonyms know is corrected: one wrong letter, two in long words. "d'essai" written
-without its apostrophe is "essai".
+without its apostrophe is "essai". Words that the stemmer tears apart are compared whole: "demision" is "démission".
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
-from ai_core.knowledge.words import stem
+from ai_core.knowledge.words import exceptional_words, stem
 
 SHORTEST = 6  # letters of a word: shorter ones are near too many others
 LONG = 8  # letters of a stem from which on two may be wrong
@@ -35,9 +35,15 @@ class Speller:
         own = stem(word)
         if self._knows(own) or len(word) < SHORTEST or not word.isalpha():
             return own
+        if (whole := self._exceptional(word)) is not None:
+            return whole
         if word[0] in ELIDED and self._knows(stem(word[1:])):
             return stem(word[1:])
         return self._nearest(own) or own
+
+    def _exceptional(self, word: str) -> str | None:
+        near = (other for other in exceptional_words() if distance_within(word, other, 1) is not None)
+        return next((stem(other) for other in near if self._knows(stem(other))), None)
 
     def _knows(self, found: str) -> bool:
         return found in self._known or found in self._others

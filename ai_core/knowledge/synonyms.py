@@ -41,7 +41,13 @@ def find_synonyms(question: Sequence[str]) -> Iterator[Synonym]:
 @cache
 def everyday_stems() -> frozenset[str]:
     """Every stem that stands on the left side of a rule."""
-    return frozenset(stem for rules in _rules().values() for synonym in rules for stem in synonym.words)
+    return frozenset(stem for synonym in all_synonyms() for stem in synonym.words)
+
+
+def all_synonyms() -> Iterator[Synonym]:
+    """Every rule."""
+    for rules in _rules().values():
+        yield from rules
 
 
 @cache

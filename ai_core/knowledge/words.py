@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache, lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -56,6 +56,11 @@ def stop_words() -> frozenset[str]:
 def _stem_exceptions() -> dict[str, str]:
     rules = (line.partition("=") for line in data_lines("stem_exceptions.txt"))
     return {word: chosen.strip() for words, _, chosen in rules for word in words.split()}
+
+
+def exceptional_words() -> Collection[str]:
+    """The folded words whose stem is not what the stemmer makes of them."""
+    return _stem_exceptions().keys()
 
 
 @cache

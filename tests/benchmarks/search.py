@@ -42,6 +42,8 @@ ABLATIONS = {
     "room for a second section": Ranking(repeated_section=1.0),
     "law before decrees": Ranking(regulations=1.0, decrees=1.0),
     "rule before details": Ranking(details=0.0),
+    "what others refer to": Ranking(cited=0.0),
+    "titles that say more": Ranking(excess=0.0),
 }
 
 Search = Callable[[str], Sequence[str]]

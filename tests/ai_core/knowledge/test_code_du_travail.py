@@ -10,6 +10,8 @@ import pytest
 from ai_core.knowledge.article import Article
 from ai_core.knowledge.base import KnowledgeBase
 from ai_core.knowledge.index import SearchIndex
+from ai_core.knowledge.synonyms import all_synonyms
+from ai_core.knowledge.words import stems
 
 
 def test_every_article_is_found_first_by_its_number(real_base: KnowledgeBase, real_articles: list[Article]) -> None:
@@ -22,6 +24,13 @@ def test_every_article_is_found_in_another_spelling(real_base: KnowledgeBase, re
     for article in real_articles:
         if re.match(r"[LRDA]\*?\d", article.number):
             assert real_base.article(f"art. {article.number[0]}. {article.number[1:]}") is article
+
+
+def test_every_synonym_means_words_that_the_code_has(real_articles: list[Article]) -> None:
+    used = {stem for article in real_articles for stem in stems(" ".join((*article.section_path, article.text)))}
+    for synonym in all_synonyms():
+        for meaning in synonym.meanings:
+            assert used.issuperset(meaning), (synonym.words, meaning)
 
 
 def test_texts_are_plain(real_articles: list[Article]) -> None:
