@@ -36,11 +36,12 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## Measure the engine beside others (MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH), then retrieval
+bench: $(VENV)/.installed-dev ## Measure the engine beside others (MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH), then retrieval, then mail
 	@mkdir -p build
 	$(BIN)/python -m tests.benchmarks.engine --model $(or $(MODEL),$(DEMO_MODEL)) $(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER)) \
 		$(if $(EXAMPLE_SERVER),--example-server $(EXAMPLE_SERVER)) $(BENCH_ARGS) --json build/engine.json --plot build/engine.png
 	$(MAKE) bench-search
+	$(BIN)/python -m tests.benchmarks.mail --json build/mail.json
 
 bench-search: $(VENV)/.installed-dev ## Measure retrieval (QUESTIONS=FILE)
 	$(BIN)/python -m tests.benchmarks.search --questions $(QUESTIONS)

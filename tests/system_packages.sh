@@ -5,12 +5,14 @@ set -euo pipefail
 declare -A package_of=(
   [chromium]=chromium [chromedriver]=chromium-driver [redis-server]=redis-server [curl]=curl
   [dovecot]=dovecot-imapd [postfix]=postfix [clamd]=clamav-daemon [tesseract]=tesseract-ocr [antiword]=antiword
+  [openssl]=openssl
 )
 PATH="$PATH:/usr/sbin:/sbin"
 missing=()
 for command in "${!package_of[@]}"; do
   command -v "$command" >/dev/null || missing+=("${package_of[$command]}")
 done
+[ -x /usr/lib/dovecot/lmtp ] || missing+=(dovecot-lmtpd)
 [ -e /usr/share/tesseract-ocr/5/tessdata/fra.traineddata ] || missing+=(tesseract-ocr-fra)
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
