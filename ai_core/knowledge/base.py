@@ -11,6 +11,7 @@ from typing import Any
 import peewee
 
 from ai_core.knowledge.article import Article, state_on
+from ai_core.knowledge.asking_sentences import sentences_to_try
 from ai_core.knowledge.errors import KnowledgeMissing
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.search import RELEVANT, Searcher, SearchHit
@@ -70,7 +71,15 @@ class KnowledgeBase:
         return self._searcher.search(query, limit)
 
     def relevant(self, query: str, limit: int = 10) -> list[SearchHit]:
-        """The hits that an answer can be grounded on: none for a question that has nothing to do with the Code."""
+        """The hits that an answer can be grounded on: none for a question that has nothing to do with the Code. In a
+        letter, whose many words no article has, they are those of the sentence that finds most."""
+        found = self._relevant(query, limit)
+        if found:
+            return found
+        tried = [self._relevant(sentence, limit) for sentence in sentences_to_try(query)]
+        return max(tried, key=lambda hits: hits[0].score if hits else 0.0, default=[])
+
+    def _relevant(self, query: str, limit: int) -> list[SearchHit]:
         return [hit for hit in self.search(query, limit) if hit.score >= RELEVANT]
 
 
