@@ -22,7 +22,7 @@ TITLE_WEIGHT, TITLE_LENGTH_PENALTY = 1.0, 0.3
 TEXT_WEIGHT, TEXT_LENGTH_PENALTY = 1.0, 0.4
 NOTA_WEIGHT, NOTA_LENGTH_PENALTY = 0.3, 0.5
 
-_FORMAT = 1  # raise it with every change in what is indexed or how
+_FORMAT = 2  # raise it with every change in what is indexed or how
 _DESCRIPTION = "index.json"
 
 
@@ -83,12 +83,6 @@ def _title_stems(article: Article, level: int) -> list[str]:
 def stems_of_title(title: str) -> tuple[str, ...]:
     """The stems of a section's title, its numbering left out."""
     return tuple(stems(clean_title(title)))
-
-
-def title_stems(articles: Sequence[Article]) -> frozenset[str]:
-    """The stems of all section titles below the parts of the code: what the Code is about."""
-    paths = {article.section_path for article in articles}
-    return frozenset(stem for path in paths for title in path[1:] for stem in stems_of_title(title))
 
 
 def _description(size: int) -> dict[str, object]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ai_core.knowledge.synonyms import Phrase, Synonym, find_synonyms
-from ai_core.knowledge.words import pairs, stems, weak_stems
+from ai_core.knowledge.words import labour_stems, pairs, stems, weak_stems
 
 StemOf = Callable[[str], str]
 WEAK = 0.4  # weight of a word that belongs to asking
 REPLACED = 0.4  # most that an everyday word keeps when the Code has its own words for it
+COMMON = 5.0  # how rare (nats) an everyday word counts at most: the Code may not have it at all
 MEANING = 0.6  # weight of the Code's words for an everyday word
 
 
@@ -35,27 +36,23 @@ class Question:
     def coverage(self, presence: Callable[[str], float], rarity: Callable[[str], float]) -> float:
         """How much of the question a document has, in 0..1: the presence of each word, weighted by its rarity.
 
-        An everyday word is as present as the Code's words for it are.
+        An everyday word is as present as the Code's words for it are, and not rarer than COMMON.
         """
         meant: dict[str, float] = {}
         for synonym in self.synonyms:
             share = max(sum(map(presence, meaning)) / len(meaning) for meaning in synonym.meanings)
             for word in synonym.words:
                 meant[word] = max(meant.get(word, 0.0), share)
-        total = sum(weight * rarity(word) for word, weight in self.words.items())
-        covered = sum(
-            weight * rarity(word) * max(presence(word), meant.get(word, 0.0)) for word, weight in self.words.items()
-        )
-        return covered / total if total else 0.0
+        worth = {
+            word: weight * (min(COMMON, rarity(word)) if word in meant else rarity(word))
+            for word, weight in self.words.items()
+        }
+        covered = sum(worth[word] * max(presence(word), meant.get(word, 0.0)) for word in worth)
+        return covered / total if (total := sum(worth.values())) else 0.0
 
-    def about(self, subjects: Collection[str], rarity: Callable[[str], float]) -> float:
-        """Share of the question, weighted by rarity, that names one of `subjects` or an everyday word for one."""
-        everyday = {word for synonym in self.synonyms for word in synonym.words}
-        total = sum(weight * rarity(word) for word, weight in self.words.items())
-        named = sum(
-            weight * rarity(word) for word, weight in self.words.items() if word in subjects or word in everyday
-        )
-        return named / total if total else 0.0
+    def about_work(self) -> bool:
+        """Whether the question has a word that hardly any other holds, or an expression of working life."""
+        return not labour_stems().isdisjoint(self.words) or any(len(synonym.words) > 1 for synonym in self.synonyms)
 
 
 def _terms(words: dict[str, float], synonyms: tuple[Synonym, ...]) -> dict[str, float]:

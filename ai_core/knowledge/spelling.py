@@ -14,18 +14,18 @@ from ai_core.knowledge.words import exceptional_words, stem
 
 SHORTEST = 6  # letters of a word: shorter ones are near too many others
 LONG = 8  # letters of a stem from which on two may be wrong
+EVERYDAY = 5.0  # how rare a word is taken to be that the Code does not have
 ELIDED = frozenset("dlsjmntc")
 
 
 class Speller:
-    """`known` maps each stem of the Code to how rare it is; `others` are known for other reasons. Only reads: any
+    """`code` maps each stem of the Code to how rare it is; `others` are known for other reasons. Only reads: any
     thread may call it."""
 
-    def __init__(self, known: Mapping[str, float], others: Collection[str]) -> None:
-        self._known = known
-        self._others = frozenset(others)
+    def __init__(self, code: Mapping[str, float], others: Collection[str]) -> None:
+        self._known = dict.fromkeys(others, EVERYDAY) | dict(code)
         self._by_start: dict[tuple[str, int], list[str]] = defaultdict(list)
-        for word in known:
+        for word in self._known:
             if word.isalpha():
                 self._by_start[word[0], len(word)].append(word)
         self.stem_of: Callable[[str], str] = lru_cache(maxsize=10_000)(self._stem_of)
@@ -46,7 +46,7 @@ class Speller:
         return next((stem(other) for other in near if self._knows(stem(other))), None)
 
     def _knows(self, found: str) -> bool:
-        return found in self._known or found in self._others
+        return found in self._known
 
     def _nearest(self, own: str) -> str | None:
         wrong = 2 if len(own) >= LONG else 1

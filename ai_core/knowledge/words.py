@@ -12,7 +12,10 @@ from pathlib import Path
 
 import Stemmer
 
+from ai_core.knowledge.number_words import in_digits
+
 _ACCENT = re.compile(r"[\u0300-\u036f]")
+_HOURS = re.compile(r"(?<=\d)h(?=\d|\b)")  # "35h", "7h30"
 _WORD = re.compile(r"[a-z0-9]+")
 _HERE = Path(__file__).parent
 _local = threading.local()
@@ -28,10 +31,10 @@ def stems(text: str, stem_of: Callable[[str], str] | None = None) -> list[str]:
     """The stems of the words that carry meaning, in order; `stem_of` gives that of a folded word (else `stem`).
 
     Accents go before stemming: half of the questions come without them. What an apostrophe cuts off ("l'", "qu'") goes
-    as a single letter or as a stop word.
+    as a single letter or as a stop word. Numbers become digits.
     """
     chosen = stem_of or stem
-    words = _WORD.findall(fold(text))
+    words = in_digits(_WORD.findall(_HOURS.sub(" heures ", fold(text))))
     return [chosen(word) for word in words if (len(word) > 1 or word.isdigit()) and word not in stop_words()]
 
 
@@ -67,6 +70,12 @@ def exceptional_words() -> Collection[str]:
 def weak_stems() -> frozenset[str]:
     """Stems that belong to asking rather than to what is asked."""
     return frozenset(stem(word) for line in data_lines("weak_words.txt") for word in line.split())
+
+
+@cache
+def labour_stems() -> frozenset[str]:
+    """Stems that hardly any question holds but one about work."""
+    return frozenset(stem(word) for line in data_lines("labour_words.txt") for word in _WORD.findall(line))
 
 
 def data_lines(name: str) -> list[str]:

@@ -25,6 +25,10 @@ def test_a_misspelt_word_is_read_as_the_codes(written: str, meant: str) -> None:
     assert SPELLER.stem_of(written) == stem(fold(meant))
 
 
+def test_a_misspelt_everyday_word_is_read_as_that_word() -> None:
+    assert SPELLER.stem_of("patronn") == stem("patron")
+
+
 @pytest.mark.parametrize("word", ["patron", "linux", "lieu", "zzzzzzzz", "l1234", "1234567", ""])
 def test_what_is_known_short_or_near_nothing_is_left_alone(word: str) -> None:
     assert SPELLER.stem_of(word) == stem(word)
