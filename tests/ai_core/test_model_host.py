@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +23,7 @@ from ai_core.model_host import LoadFailed, ModelHost
 from ai_core.model_state import ModelStatus
 from common.errors import ServiceError
 from tests.ai_core.engine.driving import answer
+from tests.waiting import until
 
 
 def model(name: str, **changes: object) -> ModelEntry:
@@ -105,14 +105,6 @@ def ask(host: ModelHost) -> GenerationRequest:
     request = GenerationRequest(list(b"?"), sampling=SamplingParameters(max_tokens=100))
     host.current().engine.submit(request)
     return request
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread is about to bring about."""
-    give_up = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.001)
 
 
 def refusal(host: ModelHost) -> tuple[int, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,12 +38,3 @@ def service(mail_system: MailSystem, tmp_path: Path) -> Iterator[Service]:
     built = build_service(mail_system, tmp_path)
     yield built
     built.close()
-
-
-def until(condition: object, seconds: float = 20.0) -> None:
-    """Wait until `condition()` is true."""
-    assert callable(condition)
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)

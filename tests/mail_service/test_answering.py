@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.mail_service.conftest import until
 from tests.mail_service.service import Service, mail, read
 from tests.mail_system import ALICE, ASSISTANT, MailSystem
+from tests.waiting import until
 
 
 def arrives(system: MailSystem, count: int = 1) -> None:

@@ -13,10 +13,10 @@ import pytest
 
 from mail_service.imap_server import MailAway
 from mail_service.smtp_client import SendFailed
-from tests.mail_service.conftest import until
 from tests.mail_service.process import POINTS, POLLER_POINTS, start
 from tests.mail_service.service import Service, build_service, mail, read
 from tests.mail_system import ALICE, MailSystem
+from tests.waiting import until
 
 QUICK = {
     "LEASE_SECONDS": "0.5",

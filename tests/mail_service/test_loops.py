@@ -11,10 +11,10 @@ import pytest
 
 from mail_service.storage import Admission, Message, utc_now
 from mail_service.work import MailWork
-from tests.mail_service.conftest import until
 from tests.mail_service.expected import corpus_message
 from tests.mail_service.service import Service, build_service, in_background, mail
 from tests.mail_system import ALICE, ASSISTANT, BOB, MailSystem
+from tests.waiting import until
 
 AUTOMATIC_SENDERS = (
     *("noreply", "no-reply", "ne-pas-repondre", "notifications"),

@@ -18,10 +18,10 @@ from mail_service.smtp_client import SendFailed
 from mail_service.states import ReplyState
 from mail_service.storage import Reply
 from tests.end_to_end.server import free_port
-from tests.mail_service.conftest import until
 from tests.mail_service.service import Service, build_service, in_background, mail
 from tests.mail_service.smtp_server import refusing_server
 from tests.mail_system import ALICE, MailSystem
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 

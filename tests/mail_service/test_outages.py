@@ -15,12 +15,12 @@ from mail_service.answering import Answer, AnswererAway, Ask, QuestionRefused
 from mail_service.process import Progress, run_worker
 from mail_service.storage import FIRST_TABLES
 from tests import clamav, redis_server
-from tests.mail_service.conftest import until
 from tests.mail_service.expected import EICAR, corpus_message
 from tests.mail_service.service import ScriptedAnswerer, Service, build_service, in_background, mail, read
 from tests.mail_service.smtp_server import refusing_server
 from tests.mail_system import ALICE, MailSystem
 from tests.postgres import Postgres, programs
+from tests.waiting import until
 
 SOON = {"RETRY_SECONDS": "0.05", "LEASE_SECONDS": "0.5", "SEND_CHECK_AFTER": "0"}
 Build = Callable[..., Service]

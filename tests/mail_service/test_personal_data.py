@@ -16,11 +16,11 @@ from common.redis_store import RedisAway, RedisStore
 from mail_service.imap_server import MailAway
 from mail_service.storage import Admission, AttachmentText, Message, Reply, ThreadReference, utc_now
 from tests import clamav
-from tests.mail_service.conftest import until
 from tests.mail_service.expected import EICAR, corpus_message
 from tests.mail_service.service import Service, build_service, mail
 from tests.mail_system import ALICE, BOB, MailSystem
 from tests.redis_server import RedisServer, program
+from tests.waiting import until
 
 MISSING = clamav.missing() or (None if program() else "redis-server is not installed: tests/system_packages.sh")
 

@@ -14,8 +14,10 @@ import pytest
 from ai_core.engine.backends.base import DecodeFailed
 from ai_core.engine.backends.scripted import ScriptedBackend
 from tests.fakes import SCRIPTED, Core, build_core
+from tests.waiting import until
 
 SWITCHES = 12
+CLIENTS = 4
 ANSWER = "Une réponse entière."
 OTHER = replace(SCRIPTED, id="other")
 
@@ -30,24 +32,32 @@ def core(tmp_path: Path) -> Iterator[Core]:
     built.parts.model.stop()
 
 
-def ask_until(core: Core, done: threading.Event) -> list[Any]:
-    headers, responses = core.headers("chat"), []
+def ask_until(core: Core, done: threading.Event, responses: list[Any]) -> None:
+    headers = core.headers("chat")
     while not done.is_set():
         client = core.app.test_client()
         responses.append(client.post("/api/v1/chat", json={"message": "a", "grounding": False}, headers=headers))
-    return responses
+
+
+def until_more(responses: list[Any], number: int) -> None:
+    known = len(responses)
+    until(lambda: len(responses) > known + number)
 
 
 @pytest.mark.parametrize("beside", [True, False])
 def test_switching_under_traffic_loses_no_answer(core: Core, beside: bool) -> None:
     core.loader.beside = beside
-    done = threading.Event()
-    with ThreadPoolExecutor(4) as clients:
-        asking = [clients.submit(ask_until, core, done) for _ in range(4)]
-        for number in range(SWITCHES):
-            core.parts.model.load((SCRIPTED, OTHER)[number % 2])
-        done.set()
-    responses = [response for client in asking for response in client.result()]
+    done, responses = threading.Event(), list[Any]()
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        asking = [clients.submit(ask_until, core, done, responses) for _ in range(CLIENTS)]
+        try:
+            for number in range(SWITCHES):
+                core.parts.model.load((SCRIPTED, OTHER)[number % 2])
+                until_more(responses, CLIENTS)  # those under way, and at least one that asked this model
+        finally:
+            done.set()
+        for client in asking:
+            client.result()
     answers = [response.get_json() for response in responses if response.status_code == 200]
     assert {answer["response"] for answer in answers} == {ANSWER}
     assert {answer["finish_reason"] for answer in answers} == {"stop"}

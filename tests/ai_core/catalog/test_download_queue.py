@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +20,7 @@ from ai_core.catalog.memory import Load
 from ai_core.storage import ModelDownload, open_storage
 from tests.ai_core.catalog.downloading import QUICK, files_in, safetensors_repository
 from tests.hub_server import HubServer
+from tests.waiting import until
 
 Found = TypeVar("Found")
 WEIGHTS = "model.safetensors"
@@ -55,15 +55,6 @@ class Service:
 
     def finished(self, download_id: str) -> ModelDownload:
         return self.wait(download_id, records.DONE, records.FAILED, records.CANCELLED)
-
-
-def until(look: Callable[[], Found | None], seconds: float = 60) -> Found:
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := look():
-            return found
-        time.sleep(0.02)
-    raise AssertionError("it did not happen")
 
 
 @pytest.fixture
