@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 
 import peewee
-from flask import Flask, Response, g, request
+from flask import Flask, request
 from prometheus_client import CollectorRegistry
-from werkzeug.middleware.proxy_fix import ProxyFix
 
 from ai_core.api.access import Limits, Networks, guard, required_scope
 from ai_core.api.admin import maintenance_blueprint, observation_blueprint
@@ -44,8 +42,8 @@ from ai_core.model_parameters import ParameterStore
 from ai_core.operations import Operations
 from ai_core.settings import Settings
 from ai_core.speech_model import SpeechModel
-from common.errors import ServiceError, error_response, register_error_handlers
-from common.log import accepted_request_id, current_request_id, request_id
+from common.errors import register_error_handlers
+from common.flask_service import behind_proxies, hold_database, identify_requests
 from common.metrics import ComponentCollector, ErrorCounter, time_requests, watch_process
 from common.readable_json import ReadableJson
 from common.redis_store import RedisStore
@@ -76,7 +74,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     app.config.update(OPENAPI_CONFIG, MAX_CONTENT_LENGTH=settings.max_content_length, TRAP_HTTP_EXCEPTIONS=False)
     app.json = ReadableJson(app)
     app.url_map.strict_slashes = False
-    _behind_proxies(app, settings.trusted_proxies)
+    behind_proxies(app, settings.trusted_proxies)
     registry = CollectorRegistry()
     operations = parts.operations
     for collector in (
@@ -96,13 +94,13 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
         store=parts.store,
     )
     operations.people.include("rate_limits", limits.forget)
-    _identify_requests(app)
+    identify_requests(app)
     time_requests(app, registry)
     errors = ErrorCounter(registry)
     errors.watch(app)
     answer_metrics = AnswerMetrics(registry, errors, operations.usage.put, operations.people.hash_of)
     allow_origins(app, settings.cors_origins)
-    _hold_database(app, parts.database)
+    hold_database(app, parts.database)
     guard(app, limits, Networks(settings.allowed_networks, settings.admin_networks))
     audit_requests(app)
     answer_metrics.watch(app)
@@ -142,8 +140,6 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     api.register_blueprint(metrics_blueprint(registry))
     app.register_blueprint(pages)
     register_error_handlers(app, form=error_form)
-    app.register_error_handler(peewee.OperationalError, _database_away)
-    app.register_error_handler(peewee.InterfaceError, _database_away)
     return app
 
 
@@ -166,58 +162,3 @@ def _wake_model(app: Flask, operations: Operations) -> None:
             operations.idle.use()
 
     app.before_request(use)
-
-
-def _behind_proxies(app: Flask, count: int) -> None:
-    if count:
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=count, x_proto=count, x_host=count)  # type: ignore[method-assign]
-
-
-def _identify_requests(app: Flask) -> None:
-    def begin() -> None:
-        request_id.set(accepted_request_id(request.headers.get("X-Request-ID")))
-        g.arrived = time.perf_counter()
-
-    def end(response: Response) -> Response:
-        response.headers["X-Request-ID"] = current_request_id()
-        response.headers.setdefault("X-Content-Type-Options", "nosniff")
-        response.headers.setdefault("Cache-Control", "no-store")  # answers belong to whoever asked
-        # The route, not the path, and no query: both may hold what a person wrote.
-        # Probes come every few seconds and say nothing new.
-        level = logging.DEBUG if (request.endpoint or "").startswith(("health.", "metrics.")) else logging.INFO
-        logger.log(
-            level,
-            "request",
-            extra={
-                "method": request.method,
-                "route": request.url_rule.rule if request.url_rule else None,
-                "status": response.status_code,
-                "milliseconds": round((time.perf_counter() - g.arrived) * 1000, 1),
-            },
-        )
-        return response
-
-    app.before_request(begin)
-    app.after_request(end)
-
-
-def _hold_database(app: Flask, database: peewee.Database) -> None:
-    def connect() -> None:
-        if request.endpoint is not None and request.endpoint != "health.alive":
-            try:
-                database.connect(reuse_if_open=True)
-            except (peewee.OperationalError, peewee.InterfaceError):
-                # Questions can be answered without it; a view that needs it tries again, and says 503.
-                logger.warning("database away", extra={"route": request.endpoint})
-
-    def close(_: BaseException | None) -> None:
-        if not database.is_closed():
-            database.close()
-
-    app.before_request(connect)
-    app.teardown_request(close)
-
-
-def _database_away(error: Exception) -> Response:
-    logger.error("database away", exc_info=error)
-    return error_response(ServiceError(503, "database_unavailable", "The database does not answer.", retry_after=5))

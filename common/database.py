@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 SQLITE_PRAGMAS = {
     "journal_mode": "wal",  # readers never wait for the writer
-    "synchronous": "normal",  # with WAL: a crash of the process loses nothing, a power cut at most the last commits
+    "synchronous": "full",  # with WAL, "normal" loses the last commits in a power cut: what was acknowledged must stay
     "foreign_keys": 1,
     "busy_timeout": 10_000,
 }
