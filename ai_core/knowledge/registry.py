@@ -1,4 +1,4 @@
-"""Brings the package from the npm registry: with npm where it is installed, else by a plain, verified download.
+"""Brings a package from the npm registry: with npm where it is installed, else by a plain, verified download.
 
 Registry API: https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md
 The address of the registry is npm's own setting (environment, ~/.npmrc), so that mirrors need no second one.
@@ -25,18 +25,18 @@ from urllib.parse import urlsplit
 import requests
 
 from ai_core.knowledge.errors import RegistryUnreachable
+from ai_core.knowledge.package import PACKAGE
 
-PACKAGE = "@socialgouv/legi-data"
 DEFAULT_REGISTRY = "https://registry.npmjs.org"
 
-MAX_PACKAGE_BYTES = 128 * 1024 * 1024  # the real one has 13 MB
+MAX_PACKAGE_BYTES = 128 * 1024 * 1024  # the real ones have 13 and 26 MB
 MAX_METADATA_BYTES = 64 * 1024 * 1024
 NPM_TIMEOUT = 300.0  # seconds
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds without a byte
 ATTEMPTS = 3
 PAUSE = 1.0  # seconds before the second attempt, doubled after each, with jitter
 
-_SCOPE = PACKAGE.split("/")[0]
+_SCOPE = "@socialgouv"  # of both packages
 _SAFE_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
 
 
@@ -49,17 +49,17 @@ class Release:
     integrity: str
 
 
-def fetch_package(directory: Path, progress: Callable[[str], None]) -> Path:
-    """Bring the newest package into `directory` and return its path. Raises RegistryUnreachable."""
+def fetch_package(directory: Path, progress: Callable[[str], None], package: str = PACKAGE) -> Path:
+    """Bring the newest `package` into `directory` and return its path. Raises RegistryUnreachable."""
     directory.mkdir(parents=True, exist_ok=True)
     npm = shutil.which("npm")
     if npm is not None:
-        progress(f"npm pack {PACKAGE} ...")
+        progress(f"npm pack {package} ...")
         try:
-            return _npm_pack(npm, directory)
+            return _npm_pack(npm, directory, package)
         except RegistryUnreachable as error:
             progress(f"{error} Trying a plain download ...")
-    return download(registry_address(), directory, progress)
+    return download(registry_address(), directory, progress, package)
 
 
 def registry_address() -> str:
@@ -75,26 +75,26 @@ def registry_address() -> str:
     return chosen.rstrip("/")
 
 
-def download(registry: str, directory: Path, progress: Callable[[str], None]) -> Path:
-    """Download the newest package from `registry` and verify it. Raises RegistryUnreachable after ATTEMPTS failures."""
+def download(registry: str, directory: Path, progress: Callable[[str], None], package: str = PACKAGE) -> Path:
+    """Download the newest `package` from `registry`, verified. Raises RegistryUnreachable after ATTEMPTS failures."""
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            release = _latest(registry)
-            progress(f"Downloading {PACKAGE} {release.version} ...")
-            return _download(release, directory)
+            release = _latest(registry, package)
+            progress(f"Downloading {package} {release.version} ...")
+            return _download(release, directory / _file_name(package, release.version))
         except (requests.RequestException, RegistryUnreachable) as error:
             cause = error
         if attempt < ATTEMPTS:
             progress(f"Attempt {attempt} of {ATTEMPTS} failed: {_told(cause)}")
             time.sleep(PAUSE * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
     raise RegistryUnreachable(
-        f"{PACKAGE} could not be downloaded ({_told(cause)}). Bring the package yourself: --from FILE imports it."
+        f"{package} could not be downloaded ({_told(cause)}). Bring the package yourself: --from FILE imports it."
     ) from cause
 
 
-def _npm_pack(npm: str, directory: Path) -> Path:
+def _npm_pack(npm: str, directory: Path, package: str) -> Path:
     with _building(directory) as building:
-        command = [npm, "pack", PACKAGE, "--pack-destination", str(building), "--silent"]
+        command = [npm, "pack", package, "--pack-destination", str(building), "--silent"]
         try:
             # In the directory of the package: a package.json of the caller's directory must not matter.
             result = subprocess.run(  # noqa: S603 - a fixed command, no shell
@@ -109,9 +109,9 @@ def _npm_pack(npm: str, directory: Path) -> Path:
         return _kept(packed[0], directory / packed[0].name)
 
 
-def _latest(registry: str) -> Release:
+def _latest(registry: str, package: str) -> Release:
     # The short form of the metadata; the slash of a scoped name is escaped, as npm does.
-    url = f"{registry}/{PACKAGE.replace('/', '%2F')}"
+    url = f"{registry}/{package.replace('/', '%2F')}"
     with requests.get(
         url, headers={"Accept": "application/vnd.npm.install-v1+json"}, timeout=TIMEOUT, stream=True
     ) as response:
@@ -123,15 +123,15 @@ def _latest(registry: str) -> Release:
         dist = metadata["versions"][version]["dist"]
         release = Release(version, dist["tarball"], dist["integrity"])
     except (KeyError, TypeError, ValueError) as error:
-        raise RegistryUnreachable(f"the registry's answer about {PACKAGE} has an unexpected shape") from error
+        raise RegistryUnreachable(f"the registry's answer about {package} has an unexpected shape") from error
     if not _SAFE_VERSION.fullmatch(release.version) or urlsplit(release.tarball).scheme not in ("http", "https"):
-        raise RegistryUnreachable(f"the registry's answer about {PACKAGE} has an unexpected shape")
+        raise RegistryUnreachable(f"the registry's answer about {package} has an unexpected shape")
     return release
 
 
-def _download(release: Release, directory: Path) -> Path:
+def _download(release: Release, target: Path) -> Path:
     digest = hashlib.sha512()
-    with _building(directory) as building:
+    with _building(target.parent) as building:
         part = building / "package.tgz"
         with requests.get(release.tarball, timeout=TIMEOUT, stream=True) as response, part.open("wb") as file:
             response.raise_for_status()
@@ -141,7 +141,12 @@ def _download(release: Release, directory: Path) -> Path:
         expected = {entry.partition("-")[2] for entry in release.integrity.split() if entry.startswith("sha512-")}
         if base64.b64encode(digest.digest()).decode("ascii") not in expected:
             raise RegistryUnreachable("what was downloaded has not the checksum that the registry announced")
-        return _kept(part, directory / f"socialgouv-legi-data-{release.version}.tgz")
+        return _kept(part, target)
+
+
+def _file_name(package: str, version: str) -> str:
+    """As npm pack names it."""
+    return f"{package.removeprefix('@').replace('/', '-')}-{version}.tgz"
 
 
 def _limited(response: requests.Response, limit: int) -> Iterator[bytes]:

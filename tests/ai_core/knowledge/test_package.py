@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ai_core.knowledge import package
+from ai_core.knowledge import archive, package
 from ai_core.knowledge.errors import PackageInvalid
 from ai_core.knowledge.package import read_package
 from tests.ai_core.knowledge.small_code import CODE_MEMBER, SMALL_CODE, write_archive, write_json, write_package
@@ -85,11 +85,11 @@ def test_a_huge_member_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_endless_archive_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package, "MAX_MEMBERS", 5)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 5)
     many = [(tarfile.TarInfo(f"package/{number}"), b"") for number in range(10)]
     assert "far larger" in refusal(write_archive(tmp_path / "many.tgz", many))
-    monkeypatch.setattr(package, "MAX_MEMBERS", 100)
-    monkeypatch.setattr(package, "MAX_UNPACKED_BYTES", 1000)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 100)
+    monkeypatch.setattr(archive, "MAX_UNPACKED_BYTES", 1000)
     big = [(tarfile.TarInfo("package/big"), b"0" * 5000)]
     assert "far larger" in refusal(write_archive(tmp_path / "bomb.tgz", big))
 
