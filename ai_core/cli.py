@@ -19,6 +19,7 @@ from ai_core.keys import SCOPES, KeyRefused, create_key, list_keys, revoke_key, 
 from ai_core.knowledge import importer
 from ai_core.knowledge.base import KnowledgeBase, KnowledgeMissing
 from ai_core.knowledge.errors import KnowledgeError
+from ai_core.legacy import cli as legacy
 from ai_core.settings import Settings
 from ai_core.storage import KnowledgeRevision, open_storage, utc_now
 from common.database import connection
@@ -58,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     _key_commands(commands.add_parser("keys", help="create, list, rotate, revoke API keys"))
     _knowledge_commands(commands.add_parser("knowledge", help="import and search the Code du travail"))
     models_cli.add_commands(commands.add_parser("models", help="inspect, convert and quantise models"))
+
+    legacy.add_command(
+        commands.add_parser("import", help="take over settings, models, keys and figures of the earlier system")
+    )
 
     check = commands.add_parser("check-config", help="read every setting and say what is wrong with it")
     check.set_defaults(command=_check_config)

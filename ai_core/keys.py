@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import peewee
 
 from ai_core.storage import ApiKey, utc_now
-from common.auth import NewKey, make_key, prefix_of, proves
+from common.auth import NewKey, foreign_prefix, make_key, prefix_of, proves
 from common.networks import is_inside, network
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,31 @@ def create_key(
         expires_at=expires_at,
     )
     return _record(row), made.text
+
+
+def adopt_key(
+    digest: str,
+    name: str,
+    scopes: tuple[str, ...],
+    *,
+    rate_limit_per_minute: int | None = None,
+    created_at: datetime | None = None,
+    expires_at: datetime | None = None,
+    revoked_at: datetime | None = None,
+) -> bool:
+    """Take over a key of the earlier system, of which `digest` (SHA-256, hexadecimal) is known. False when it is here
+    already."""
+    adopted = ApiKey.insert(
+        name=name,
+        prefix=foreign_prefix(digest),
+        digest=digest,
+        scopes=",".join(sorted(set(scopes))),
+        rate_limit_per_minute=rate_limit_per_minute,
+        created_at=created_at or utc_now(),
+        expires_at=expires_at,
+        revoked_at=revoked_at,
+    )
+    return bool(adopted.on_conflict_ignore().execute())
 
 
 def list_keys() -> list[KeyRecord]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from werkzeug.datastructures import Headers
 
+FOREIGN_LENGTH = range(24, 257)  # characters
 _KEY = re.compile(r"cdt-(?P<prefix>[0-9a-f]{12})-[A-Za-z0-9_-]{43}")
 
 
@@ -39,9 +40,21 @@ def digest_of(key: str) -> str:
 
 
 def prefix_of(key: str) -> str | None:
-    """The prefix of a well-formed key, else None."""
+    """The prefix of a well-formed key; what stands for it in a key of the earlier system; None for anything else."""
     match = _KEY.fullmatch(key)
-    return match["prefix"] if match else None
+    if match:
+        return match["prefix"]
+    return foreign_prefix(digest_of(key)) if is_foreign_key(key) else None
+
+
+def is_foreign_key(key: str) -> bool:
+    """Whether `key`, made by another system, is long enough that nobody guesses it."""
+    return FOREIGN_LENGTH.start <= len(key) < FOREIGN_LENGTH.stop and key.isascii() and key.isprintable()
+
+
+def foreign_prefix(digest: str) -> str:
+    """What finds a key of another system, of which perhaps only the SHA-256 `digest` (hexadecimal) is known."""
+    return f"x{digest[:12]}"
 
 
 def proves(key: str, digest: str) -> bool:

@@ -37,6 +37,7 @@ WITHOUT_EFFECT = {
     "trust_remote_code": "never: models bring data, not code",
     "use_fast_tokenizer": "always",
 }
+NOT_HERE = " is not here yet: POST /api/v1/models/download"
 HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 
 
@@ -54,6 +55,11 @@ class Declaration:
     requires_token: bool = False
     preset: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def is_to_come(self) -> bool:
+        """Whether only its files are missing, which the Hub has."""
+        return self.entry is None and (self.problem or "").endswith(NOT_HERE)
 
     @classmethod
     def of_entry(cls, entry: ModelEntry, source: str) -> Declaration:
@@ -88,7 +94,7 @@ class Declaration:
         place = _text(fields, "path")
         path = None if place is None else _place(place, base, models)
         if place is not None and path is None:
-            problem = f"{place} is not here yet: POST /api/v1/models/download"
+            problem = place + NOT_HERE
             return cls(model_id, None, problem, wanted, **shared)
         entry = ModelEntry(
             id=model_id,
@@ -131,7 +137,7 @@ def _adapters(fields: Mapping[str, Any], base: Path, models: Path) -> dict[str, 
     found = {name: _place(text, base, models) for name, text in wanted.items()}
     for name, path in found.items():
         if path is None:
-            raise InvalidEntry("adapter", f"{wanted[name]} is not here yet: POST /api/v1/models/download")
+            raise InvalidEntry("adapter", wanted[name] + NOT_HERE)
     return {name: path for name, path in found.items() if path is not None}
 
 

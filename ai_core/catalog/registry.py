@@ -83,6 +83,19 @@ class Registry:
 
         self._change(change)
 
+    def adopt(self, models: Mapping[str, Mapping[str, Any]], default_model: str | None) -> None:
+        """Declare those of `models` that are not declared yet, all at once; `default_model` counts where there is none.
+        Raises RegistryError."""
+
+        def change(content: dict[str, Any]) -> None:
+            declared = content.setdefault("models", {})
+            for model_id, fields in models.items():
+                declared.setdefault(model_id, dict(fields))
+            if default_model in declared:
+                content.setdefault("default_model", default_model)
+
+        self._change(change)
+
     def remove(self, model_id: str) -> None:
         """Take a model out of the file; its files stay. Raises RegistryError."""
 

@@ -1,0 +1,2 @@
+"""Readers of what the earlier system left: its .env, its logs, exports of its tables. What becomes of it is decided by
+the service that imports it."""
