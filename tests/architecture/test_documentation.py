@@ -11,15 +11,18 @@ import pytest
 
 from ai_core.settings import Settings as AiCoreSettings
 from mail_service.settings import Settings as MailSettings
+from telegram_service.settings import Settings as TelegramSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 ROW = re.compile(r"^\| `([A-Z_]+)` \| (.*?) \|", re.MULTILINE)
 MUST_BE_SET = ("EMAIL_ADDRESS", "EMAIL_PASSWORD", "IMAP_HOST", "SMTP_HOST", "AI_API_KEY")
+BOT = {"TELEGRAM_BOT_TOKEN": f"123456789:{'A' * 35}", "AI_API_KEY": "key"}
 
 # The heading that a service's table stands under, and its settings where nothing more is set than must be.
 SERVICES: dict[str, Any] = {
     "## Settings": AiCoreSettings.from_environment({}),
     "### Mail service": MailSettings.from_environment(dict.fromkeys(MUST_BE_SET, "nobody@mail.example")),
+    "### Telegram service": TelegramSettings.from_environment(BOT),
 }
 
 

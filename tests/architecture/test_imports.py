@@ -9,18 +9,20 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("common", "ai_core", "mail_service")
+PACKAGES = ("common", "ai_core", "mail_service", "telegram_service")
 COMPOSERS = {
     f"{service}.{edge}"
-    for service in ("ai_core", "mail_service")
+    for service in ("ai_core", "mail_service", "telegram_service")
     for edge in ("app", "wsgi", "cli", "composition", "gunicorn.conf")
 }
 
 # A package or module, and the parts of our own code that it must not import.
 FORBIDDEN = {
-    "common": ("ai_core", "mail_service"),
-    "mail_service": ("ai_core",),
-    "ai_core": ("mail_service",),
+    "common": ("ai_core", "mail_service", "telegram_service"),
+    "mail_service": ("ai_core", "telegram_service"),
+    "telegram_service": ("ai_core", "mail_service"),
+    "telegram_service.mailbox": ("flask", "telegram_service.storage", "telegram_service.dispatcher"),
+    "ai_core": ("mail_service", "telegram_service"),
     "ai_core.engine": ("ai_core.api", "ai_core.assistant", "ai_core.knowledge", "ai_core.storage", "common", "flask"),
     "ai_core.knowledge": ("ai_core.api", "ai_core.assistant", "ai_core.engine", "ai_core.prompts", "flask"),
     "ai_core.prompts": ("ai_core.api", "ai_core.engine", "ai_core.knowledge", "ai_core.storage", "flask"),
@@ -70,7 +72,13 @@ def test_composers_are_imported_by_composers_only() -> None:
 
 def test_only_settings_read_the_environment() -> None:
     # The registry's address is npm's setting, not ours; the client's `environ` is WSGI's.
-    allowed = {"ai_core.settings", "mail_service.settings", "ai_core.knowledge.registry", "ai_core.api.client"}
+    allowed = {
+        "ai_core.settings",
+        "mail_service.settings",
+        "telegram_service.settings",
+        "ai_core.knowledge.registry",
+        "ai_core.api.client",
+    }
     for name, path in modules():
         if name in allowed or inside(name, "ai_core.demo_model"):
             continue
