@@ -84,6 +84,34 @@ class KnowledgeArticle(Table):
         indexes = ((("revision", "number"), True),)
 
 
+class SheetRevision(Table):
+    """One import of the practical sheets; at most one is active."""
+
+    revision = peewee.CharField(max_length=80, primary_key=True)
+    source = peewee.CharField(max_length=300)
+    sheet_count = peewee.IntegerField()
+    active = peewee.BooleanField(default=False)
+    created_at = peewee.DateTimeField(default=utc_now)
+
+
+class KnowledgeSheet(Table):
+    """One practical sheet in one revision; `section`, `parts` ([heading, text]) and `references` are JSON lists."""
+
+    id = peewee.AutoField()
+    revision = peewee.CharField(max_length=80)
+    position = peewee.IntegerField()
+    number = peewee.CharField(max_length=10)
+    audience = peewee.CharField(max_length=20)
+    title = peewee.TextField()
+    section = peewee.TextField()
+    parts = peewee.TextField()
+    references = peewee.TextField()
+    updated = peewee.DateField(null=True)
+
+    class Meta:
+        indexes = ((("revision", "number"), True),)
+
+
 class RequestUsage(Table):
     """One request for an answer, without its text; `person` is a keyed hash, null for somebody unknown or erased."""
 
@@ -210,6 +238,7 @@ MIGRATIONS = (
     Migration(
         "0004_model_parameters", lambda database: database.create_tables([ModelParameters, ModelParametersChange])
     ),
+    Migration("0005_practical_sheets", lambda database: database.create_tables([SheetRevision, KnowledgeSheet])),
 )
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
+from collections.abc import Callable
+from copy import copy
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import peewee
 
@@ -14,31 +15,40 @@ from ai_core.knowledge.article import Article, state_on
 from ai_core.knowledge.asking_sentences import sentences_to_try
 from ai_core.knowledge.errors import KnowledgeMissing
 from ai_core.knowledge.index import SearchIndex
-from ai_core.knowledge.search import RELEVANT, Searcher, SearchHit
+from ai_core.knowledge.kept_index import kept_index
+from ai_core.knowledge.places import index_directory
+from ai_core.knowledge.relevance import RELEVANT
+from ai_core.knowledge.search import Searcher, SearchHit
+from ai_core.knowledge.sheet import Sheet
+from ai_core.knowledge.sheet_base import SheetBase
+from ai_core.knowledge.sheet_search import SheetHit
 from ai_core.storage import KnowledgeArticle, KnowledgeRevision
 from common.database import connection
 
-__all__ = ["KnowledgeBase", "KnowledgeMissing", "index_directory", "knowledge_directory"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["KnowledgeBase", "KnowledgeMissing"]
 
 
-def knowledge_directory(data_dir: Path) -> Path:
-    """Where packages and indexes are kept."""
-    return data_dir / "knowledge"
+class Hit(Protocol):
+    """What a search finds; see SearchHit."""
+
+    @property
+    def score(self) -> float: ...
 
 
-def index_directory(data_dir: Path, revision: str) -> Path:
-    """Where the search index of `revision` is kept."""
-    return knowledge_directory(data_dir) / revision
+AnyHit = TypeVar("AnyHit", bound=Hit)
+Search = Callable[[str, int], list[AnyHit]]
 
 
 class KnowledgeBase:
-    """The articles of one revision. Immutable: an update makes another one."""
+    """The articles of one revision, and the practical sheets where they take part. Immutable: an update makes another
+    one. `revision` is the Code's."""
 
-    def __init__(self, revision: str, articles: list[Article], index: SearchIndex) -> None:
+    def __init__(
+        self, revision: str, articles: list[Article], index: SearchIndex, sheets: SheetBase | None = None
+    ) -> None:
         self.revision = revision
         self.articles = articles
+        self.sheets = sheets
         self._searcher = Searcher(articles, index)
 
     @classmethod
@@ -56,7 +66,14 @@ class KnowledgeBase:
             raise KnowledgeMissing(
                 f"Revision {active.revision} has {len(articles)} of {active.article_count} articles; import it again."
             )
-        return cls(active.revision, articles, _index_of(articles, index_directory(data_dir, active.revision)))
+        directory = index_directory(data_dir, active.revision)
+        return cls(active.revision, articles, kept_index(directory, len(articles), lambda: SearchIndex.build(articles)))
+
+    def with_sheets(self, sheets: SheetBase | None) -> KnowledgeBase:
+        """The same articles beside other sheets."""
+        other = copy(self)
+        other.sheets = sheets
+        return other
 
     def __len__(self) -> int:
         return len(self.articles)
@@ -73,14 +90,32 @@ class KnowledgeBase:
     def relevant(self, query: str, limit: int = 10) -> list[SearchHit]:
         """The hits that an answer can be grounded on: none for a question that has nothing to do with the Code. In a
         letter, whose many words no article has, they are those of the sentence that finds most."""
-        found = self._relevant(query, limit)
-        if found:
-            return found
-        tried = [self._relevant(sentence, limit) for sentence in sentences_to_try(query)]
-        return max(tried, key=lambda hits: hits[0].score if hits else 0.0, default=[])
+        return _relevant(self.search, query, limit)
 
-    def _relevant(self, query: str, limit: int) -> list[SearchHit]:
-        return [hit for hit in self.search(query, limit) if hit.score >= RELEVANT]
+    def search_sheets(self, query: str, limit: int = 10) -> list[SheetHit]:
+        """The best practical sheets for `query`; may be less than relevant."""
+        return [] if self.sheets is None else self.sheets.search(query, limit)
+
+    def relevant_sheets(self, query: str, limit: int = 1) -> list[SheetHit]:
+        """The practical sheets that an answer can be helped with, found as `relevant` finds articles."""
+        return _relevant(self.search_sheets, query, limit)
+
+    def articles_of(self, sheet: Sheet) -> list[Article]:
+        """The articles that `sheet` names and this revision has, in its order."""
+        named = (at for reference in sheet.references for at in self._searcher.directory.named_in(reference))
+        return [self.articles[position] for position in dict.fromkeys(named)]
+
+
+def _relevant(search: Search[AnyHit], query: str, limit: int) -> list[AnyHit]:
+    found = _strong(search(query, limit))
+    if found:
+        return found
+    tried = [_strong(search(sentence, limit)) for sentence in sentences_to_try(query)]
+    return max(tried, key=lambda hits: hits[0].score if hits else 0.0, default=[])
+
+
+def _strong(hits: list[AnyHit]) -> list[AnyHit]:
+    return [hit for hit in hits if hit.score >= RELEVANT]
 
 
 def _read_articles(revision: str) -> list[Article]:
@@ -109,15 +144,3 @@ def _read_articles(revision: str) -> list[Article]:
         state = state_on(today, start, end)
         articles.append(Article(number, legifrance_id, title, paths[path], text, nota, state, start, end))
     return articles
-
-
-def _index_of(articles: list[Article], directory: Path) -> SearchIndex:
-    index = SearchIndex.load(directory, len(articles))
-    if index is not None:
-        return index
-    index = SearchIndex.build(articles)
-    try:
-        index.save(directory)
-    except OSError:
-        logger.warning("search index not saved", exc_info=True)
-    return index

@@ -1,4 +1,4 @@
-"""The revision of the Code du travail that this process answers from; a newer one is taken up without a restart."""
+"""The knowledge that this process answers from; what is newer is taken up without a restart."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ from pathlib import Path
 import peewee
 
 from ai_core.knowledge.base import KnowledgeBase, KnowledgeMissing
-from ai_core.storage import KnowledgeRevision
+from ai_core.knowledge.sheet_base import SheetBase
+from ai_core.storage import KnowledgeRevision, SheetRevision
 from common.database import connection
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 10.0  # seconds between looks at which revision is active
+LOOK_EVERY = 10.0  # seconds between looks at which revisions are active
 
 
 class CurrentKnowledge:
-    """Hands out the active KnowledgeBase. Whoever holds an older one may go on using it."""
+    """Hands out the active KnowledgeBase. Whoever holds an older one may go on using it. `sheets`: the practical sheets
+    take part where they are imported."""
 
-    def __init__(self, database: peewee.Database, data_dir: Path) -> None:
+    def __init__(self, database: peewee.Database, data_dir: Path, *, sheets: bool = False) -> None:
         self._database = database
         self._data_dir = data_dir
+        self._with_sheets = sheets
         self._base: KnowledgeBase | None = None
         self._lock = threading.Lock()
         self._next_look = 0.0
@@ -42,13 +45,26 @@ class CurrentKnowledge:
             return
         try:
             with connection(self._database):
-                active = KnowledgeRevision.get_or_none(KnowledgeRevision.active == True)  # noqa: E712 - an SQL expression
-                if active is not None and (self._base is None or self._base.revision != active.revision):
-                    self._base = KnowledgeBase.load(self._database, self._data_dir)
-                    logger.info("knowledge loaded", extra={"revision": self._base.revision})
+                self._look_for_code()
+                if self._with_sheets and self._base is not None:
+                    self._look_for_sheets(self._base)
         except KnowledgeMissing:
             logger.warning("knowledge missing", exc_info=True)
         except peewee.PeeweeException:
             # The database may be away for a while: the revision in memory goes on serving.
             logger.warning("knowledge revision could not be read", exc_info=True)
         self._next_look = time.monotonic() + LOOK_EVERY
+
+    def _look_for_code(self) -> None:
+        active = KnowledgeRevision.get_or_none(KnowledgeRevision.active == True)  # noqa: E712 - an SQL expression
+        if active is not None and (self._base is None or self._base.revision != active.revision):
+            sheets = None if self._base is None else self._base.sheets
+            self._base = KnowledgeBase.load(self._database, self._data_dir).with_sheets(sheets)
+            logger.info("knowledge loaded", extra={"revision": self._base.revision})
+
+    def _look_for_sheets(self, base: KnowledgeBase) -> None:
+        active = SheetRevision.get_or_none(SheetRevision.active == True)  # noqa: E712 - an SQL expression
+        if active is not None and (base.sheets is None or base.sheets.revision != active.revision):
+            sheets = SheetBase.load(self._database, self._data_dir)
+            self._base = base.with_sheets(sheets)
+            logger.info("practical sheets loaded", extra={"revision": sheets.revision})

@@ -5,29 +5,24 @@ The articles and the switch are one transaction, so a killed or failed update le
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
 import peewee
 
 from ai_core.knowledge.article import IN_FORCE, Article
-from ai_core.knowledge.base import index_directory, knowledge_directory
-from ai_core.knowledge.errors import KnowledgeError
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.legi import parse_code
-from ai_core.knowledge.lock import update_lock
-from ai_core.knowledge.package import CodeFile, read_package
+from ai_core.knowledge.package import PACKAGE, CodeFile, read_package
+from ai_core.knowledge.places import index_directory, package_directory
 from ai_core.knowledge.registry import fetch_package
+from ai_core.knowledge.update_session import forget_packages, update_session
 from ai_core.storage import KnowledgeArticle, KnowledgeRevision
-from common.database import connection
 
-NEEDED_BYTES = 200 * 1024 * 1024  # package, database and index of one revision, with room to spare
 ROWS_AT_ONCE = 500
 KEPT_REVISIONS = 2  # the active one, and the one that other processes may still be loading
 
@@ -39,17 +34,12 @@ def update(database: peewee.Database, data_dir: Path, source: Path | None = None
 
     Raises KnowledgeError; what was active before then still is. The same package twice changes nothing.
     """
-    directory = knowledge_directory(data_dir)
-    with _clear_errors(directory):
-        directory.mkdir(parents=True, exist_ok=True)
-        with update_lock(directory), connection(database):
-            _clear_leftovers(directory)
-            _require_space(directory)
-            package = source if source is not None else fetch_package(directory / "packages", progress)
-            revision = _import(package, data_dir, progress)
-            if source is None:
-                _forget_packages(package)
-            return revision
+    with update_session(database, data_dir):
+        package = source if source is not None else fetch_package(package_directory(data_dir), progress)
+        revision = _import(package, data_dir, progress)
+        if source is None:
+            forget_packages(package, PACKAGE)
+        return revision
 
 
 def _import(package: Path, data_dir: Path, progress: Progress) -> str:
@@ -117,35 +107,3 @@ def _forget_revisions(data_dir: Path) -> None:
         KnowledgeArticle.delete().where(KnowledgeArticle.revision == old.revision).execute()
         old.delete_instance()
         shutil.rmtree(index_directory(data_dir, old.revision), ignore_errors=True)
-
-
-def _clear_leftovers(directory: Path) -> None:
-    # What a killed update was building; nobody else can be, since the lock is ours.
-    for leftover in (*directory.glob(".building-*"), *directory.glob("packages/.fetching-*")):
-        shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _forget_packages(kept: Path) -> None:
-    for package in kept.parent.glob("*.tgz"):
-        if package != kept:
-            package.unlink(missing_ok=True)
-
-
-def _require_space(directory: Path) -> None:
-    free = shutil.disk_usage(directory).free
-    if free < NEEDED_BYTES:
-        raise KnowledgeError(f"{directory}: {free // 2**20} MB free, an update needs {NEEDED_BYTES // 2**20} MB.")
-
-
-@contextmanager
-def _clear_errors(directory: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise KnowledgeError(f"{directory}: the disk is full; the earlier revision stays active.") from error
-        raise KnowledgeError(f"{error.filename or directory}: {error.strerror or error}.") from error
-    except peewee.PeeweeException as error:
-        raise KnowledgeError(
-            f"The database refused the articles ({error}); the earlier revision stays active."
-        ) from error

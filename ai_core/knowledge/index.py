@@ -1,4 +1,4 @@
-"""The search index of one revision: which stems stand where in each article. Built once, then read from the disk."""
+"""The search index of one revision: which stems stand where in each document. Built once, then read from the disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DESCRIPTION = "index.json"
 
 @dataclass(frozen=True, slots=True)
 class SearchIndex:
-    """Scores of single stems and of neighbouring stems, both over the same articles in the same order."""
+    """Scores of single stems and of neighbouring stems, both over the same documents in the same order."""
 
     terms: TermScores
     term_pairs: TermScores
@@ -41,10 +41,15 @@ class SearchIndex:
         nota = [stems(article.nota) for article in articles]
         fields = [Field(text, TEXT_WEIGHT, TEXT_LENGTH_PENALTY)]
         fields += [Field(level, TITLE_WEIGHT, TITLE_LENGTH_PENALTY) for level in titles]
+        return cls.of(fields, [Field(nota, NOTA_WEIGHT, NOTA_LENGTH_PENALTY)])
+
+    @classmethod
+    def of(cls, fields: Sequence[Field], alone: Sequence[Field] = ()) -> SearchIndex:
+        """Index documents by `fields`, and by those `alone` of which neighbouring words do not count."""
         paired = [
             Field([pairs(words) for words in field.documents], field.weight, field.length_penalty) for field in fields
         ]
-        return cls(TermScores.build([*fields, Field(nota, NOTA_WEIGHT, NOTA_LENGTH_PENALTY)]), TermScores.build(paired))
+        return cls(TermScores.build([*fields, *alone]), TermScores.build(paired))
 
     def save(self, directory: Path) -> None:
         """Put the index into `directory`, which holds a whole index afterwards or what it held before."""
@@ -63,7 +68,7 @@ class SearchIndex:
 
     @classmethod
     def load(cls, directory: Path, size: int) -> SearchIndex | None:
-        """Read the index of `size` articles; None when it is missing, damaged or made by other rules."""
+        """Read the index of `size` documents; None when it is missing, damaged or made by other rules."""
         try:
             described = json.loads((directory / _DESCRIPTION).read_text(encoding="utf-8"))
             if described != _description(size):

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -23,19 +22,15 @@ from ai_core.knowledge.directory import ArticleDirectory, without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.question import Question
+from ai_core.knowledge.relevance import strength
 from ai_core.knowledge.spelling import Speller
-from ai_core.knowledge.synonyms import everyday_stems
 from ai_core.knowledge.term_scores import Floats
 from ai_core.knowledge.title_closeness import TitleCloseness
 from ai_core.knowledge.title_excess import TitleExcess
-from ai_core.knowledge.words import weak_stems
 
-RELEVANT = 0.2  # a score below this grounds no answer; see SearchHit
-OTHER_SUBJECT = 0.42  # factor on what a question without a word about work finds: it needs 0.48 to be relevant
 ANNEX = 0.8
 NOT_IN_FORCE = 0.01
 CANDIDATES = 50  # articles beyond the limit that may still move up
-VAGUE = 3.0  # information (nats) that a question must carry to be taken at its word; "congés" alone carries 2.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +74,7 @@ class Searcher:
         self._ranking = ranking or Ranking()
         self._titles = TitleCloseness(articles, index.terms.rarity_of)
         self._excess = TitleExcess(articles, index.terms.rarity_of)
-        known = {stem: index.terms.rarity_of(stem) for stem in index.terms.vocabulary}
-        self._speller = Speller(known, everyday_stems() | weak_stems())
+        self._speller = Speller.of(index.terms)
         self.directory = ArticleDirectory(articles)
         numbers: dict[tuple[str, ...], int] = {}
         self._sections = np.array([numbers.setdefault(article.section_path, len(numbers)) for article in articles])
@@ -108,8 +102,8 @@ class Searcher:
         if not order:
             return []
         ranked = self._spread(order, scores, limit)
-        strength = self._strength(question, [position for position, _ in ranked[:5]])
-        return [(position, strength * score / ranked[0][1]) for position, score in ranked]
+        first = strength(question, self._index.terms, [position for position, _ in ranked[:5]])
+        return [(position, first * score / ranked[0][1]) for position, score in ranked]
 
     def _scores(self, question: Question) -> Floats:
         ranking = self._ranking
@@ -133,12 +127,6 @@ class Searcher:
                 if self._sections[other] == self._sections[position]:
                     left[other] *= self._ranking.repeated_section
         return ranked
-
-    def _strength(self, question: Question, best: Sequence[int]) -> float:
-        terms = self._index.terms
-        covered = max(question.coverage(partial(terms.presence, position), terms.rarity_of) for position in best)
-        information = sum(weight * terms.rarity_of(word) for word, weight in question.words.items())
-        return covered * min(1.0, information / VAGUE) * (1.0 if question.about_work() else OTHER_SUBJECT)
 
     def _hit(self, position: int, score: float, question: Question) -> SearchHit:
         article = self._articles[position]

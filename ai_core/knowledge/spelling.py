@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
-from ai_core.knowledge.words import exceptional_words, stem
+from ai_core.knowledge.synonyms import everyday_stems
+from ai_core.knowledge.term_scores import TermScores
+from ai_core.knowledge.words import exceptional_words, stem, weak_stems
 
 SHORTEST = 6  # letters of a word: shorter ones are near too many others
 LONG = 8  # letters of a stem from which on two may be wrong
@@ -30,6 +32,11 @@ class Speller:
                 self._by_start[word[0], len(word)].append(word)
         self.stem_of: Callable[[str], str] = lru_cache(maxsize=10_000)(self._stem_of)
         """The stem that a folded word stands for: its own where that is known, or where nothing is near."""
+
+    @classmethod
+    def of(cls, terms: TermScores) -> Speller:
+        """For questions to what `terms` indexes: its own words, those of the synonyms and those of asking are known."""
+        return cls({stem: terms.rarity_of(stem) for stem in terms.vocabulary}, everyday_stems() | weak_stems())
 
     def _stem_of(self, word: str) -> str:
         own = stem(word)

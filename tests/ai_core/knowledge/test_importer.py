@@ -11,10 +11,11 @@ import peewee
 import pytest
 
 from ai_core.knowledge import importer
-from ai_core.knowledge.base import KnowledgeBase, index_directory, knowledge_directory
+from ai_core.knowledge.base import KnowledgeBase
 from ai_core.knowledge.errors import KnowledgeError, KnowledgeMissing, PackageInvalid, UpdateRunning
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.lock import update_lock
+from ai_core.knowledge.places import index_directory, knowledge_directory
 from ai_core.storage import KnowledgeArticle, KnowledgeRevision
 from tests.ai_core.knowledge.small_code import article, code, section, write_json, write_package
 

@@ -1,0 +1,82 @@
+"""Search by question over the practical sheets: by the terms of their parts, as the articles are by theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ai_core.knowledge.directory import without_numbers
+from ai_core.knowledge.excerpt import best_excerpt
+from ai_core.knowledge.index import SearchIndex
+from ai_core.knowledge.question import Question
+from ai_core.knowledge.relevance import strength
+from ai_core.knowledge.sheet import Sheet, SheetPart
+from ai_core.knowledge.spelling import Speller
+from ai_core.knowledge.term_scores import Field
+from ai_core.knowledge.words import stems
+
+TITLE_WEIGHT, TITLE_LENGTH_PENALTY = 2.0, 0.3
+HEADING_WEIGHT, HEADING_LENGTH_PENALTY = 1.0, 0.3
+THEMES_WEIGHT, THEMES_LENGTH_PENALTY = 0.5, 0.3
+TEXT_WEIGHT, TEXT_LENGTH_PENALTY = 1.0, 0.4
+PAIRS = 0.2  # weight of neighbouring words
+
+
+@dataclass(frozen=True, slots=True)
+class SheetHit:
+    """A sheet, the part of it that answers best, and what that part is worth (see SearchHit.score)."""
+
+    sheet: Sheet
+    part: SheetPart
+    score: float
+    excerpt: str
+
+
+def part_count(sheets: Sequence[Sheet]) -> int:
+    """How many documents the index of `sheets` has."""
+    return sum(len(sheet.parts) for sheet in sheets)
+
+
+def sheet_index(sheets: Sequence[Sheet]) -> SearchIndex:
+    """The index of the parts of `sheets`, in their order: about 1 s for the 2,600 of the real package."""
+    found = [(sheet, part) for sheet in sheets for part in sheet.parts]
+    return SearchIndex.of(
+        [
+            Field([stems(part.text) for _, part in found], TEXT_WEIGHT, TEXT_LENGTH_PENALTY),
+            Field([stems(part.heading) for _, part in found], HEADING_WEIGHT, HEADING_LENGTH_PENALTY),
+            Field([stems(sheet.title) for sheet, _ in found], TITLE_WEIGHT, TITLE_LENGTH_PENALTY),
+        ],
+        [Field([stems(" ".join(sheet.section)) for sheet, _ in found], THEMES_WEIGHT, THEMES_LENGTH_PENALTY)],
+    )
+
+
+class SheetSearcher:
+    """Searches `sheets` through `index`, which is theirs. Only reads: any thread may call it."""
+
+    def __init__(self, sheets: Sequence[Sheet], index: SearchIndex) -> None:
+        self._parts = [(sheet, part) for sheet in sheets for part in sheet.parts]
+        self._index = index
+        self._speller = Speller.of(index.terms)
+
+    def search(self, query: str, limit: int) -> list[SheetHit]:
+        """The best `limit` sheets, each with its best part."""
+        question = Question.parse(without_numbers(query), stem_of=self._speller.stem_of)
+        terms = self._index.terms
+        scores = terms.score(question.terms) + PAIRS * self._index.term_pairs.score(question.term_pairs)
+        order = [int(position) for position in np.argsort(-scores, kind="stable") if scores[position] > 0]
+        best: dict[str, int] = {}
+        for position in order:
+            best.setdefault(self._parts[position][0].number, position)
+            if len(best) == limit:
+                break
+        if not best:
+            return []
+        found = list(best.values())
+        first = strength(question, terms, order[:5])
+        return [self._hit(at, first * float(scores[at] / scores[found[0]]), question) for at in found]
+
+    def _hit(self, position: int, score: float, question: Question) -> SheetHit:
+        sheet, part = self._parts[position]
+        return SheetHit(sheet, part, score, best_excerpt(part.text, question.terms, self._index.terms.rarity_of))
