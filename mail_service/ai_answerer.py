@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import requests
-
+from common.ai_client import AiAway, AiClient, AiRefused
 from mail_service import texts
 from mail_service.answering import Answer, AnswererAway, Ask, QuestionRefused
 from mail_service.rendering import Source
 
-logger = logging.getLogger(__name__)
-
-TIMEOUT = (5.0, 70.0)  # seconds to connect, and to answer: the AI core takes 60 at most
-READY_TIMEOUT = 5.0
-AWAY_SECONDS = 5.0  # after a failed connection nobody tries again for so long
-LONGEST_WAIT = 600.0  # seconds that we let the AI core tell us to wait
 REFUSED = (400, 413, 422)  # statuses that are about the question; all others are about the service
 
 
@@ -35,8 +27,7 @@ class AiAnswerer:
         temperature: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._url = url.rstrip("/")
-        self._headers = {"X-API-Key": key}
+        self._client = AiClient(url, key, attempts=1, clock=clock)
         self._parameters: Mapping[str, Any] = {
             "max_tokens": max_tokens,
             "temperature": temperature,
@@ -44,36 +35,26 @@ class AiAnswerer:
             "grounding": True,
             **({"model": model} if model else {}),
         }
-        self._clock = clock
-        self._away_until = 0.0
 
     def answer(self, ask: Ask) -> Answer:
         """The answer. Raises AnswererAway, QuestionRefused."""
-        wait = self._away_until - self._clock()
-        if wait > 0:
-            raise AnswererAway("ai_away", wait)
-        response = self._post(ask)
-        if response.status_code in REFUSED:
-            logger.warning("question refused", extra={"request": ask.request_id, "status": response.status_code})
-            raise QuestionRefused
-        if response.status_code != 200:
-            logger.warning("no answer", extra={"request": ask.request_id, "status": response.status_code})
-            raise AnswererAway(f"ai_{response.status_code}", _retry_after(response))
         try:
-            return _answer(response.json())
+            return _answer(self._client.generate(self._body(ask), ask.request_id))
+        except AiAway as away:
+            raise AnswererAway(away.reason, away.retry_after) from None
+        except AiRefused as refused:
+            if refused.status in REFUSED:
+                raise QuestionRefused from None
+            raise AnswererAway(f"ai_{refused.status}") from None
         except (ValueError, KeyError, TypeError) as error:
             raise AnswererAway("ai_unreadable") from error
 
     def why_away(self) -> str | None:
         """Why it cannot answer now, or None when it can."""
-        try:
-            response = requests.get(f"{self._url}/health/ready", timeout=READY_TIMEOUT)
-        except requests.RequestException as error:
-            return type(error).__name__
-        return None if response.status_code == 200 else f"status {response.status_code}"
+        return self._client.health()
 
-    def _post(self, ask: Ask) -> requests.Response:
-        body = {
+    def _body(self, ask: Ask) -> dict[str, Any]:
+        return {
             **self._parameters,
             "prompt": ask.question,
             "email_context": {
@@ -83,13 +64,6 @@ class AiAnswerer:
                 "previous_messages": list(ask.earlier),
             },
         }
-        headers = {**self._headers, "X-Request-ID": ask.request_id}
-        try:
-            return requests.post(f"{self._url}/api/v1/generate", json=body, headers=headers, timeout=TIMEOUT)
-        except requests.RequestException as error:
-            self._away_until = self._clock() + AWAY_SECONDS
-            logger.warning("AI core away", extra={"request": ask.request_id, "reason": type(error).__name__})
-            raise AnswererAway("ai_away") from None  # its text holds the address
 
 
 def _answer(told: Mapping[str, Any]) -> Answer:
@@ -104,8 +78,3 @@ def _answer(told: Mapping[str, Any]) -> Answer:
         Source(source["number"], source["title"], source["url"], source["excerpt"]) for source in told["sources"]
     ]
     return Answer(text, told.get("suggested_subject") or texts.SUBJECT_WITHOUT_ONE, sources, notices)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    text = response.headers.get("Retry-After", "")
-    return min(float(text), LONGEST_WAIT) if text.isdecimal() else None

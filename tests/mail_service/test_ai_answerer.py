@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from werkzeug.serving import make_server
 
-from mail_service.ai_answerer import AWAY_SECONDS, AiAnswerer
+from common.ai_client import AWAY_SECONDS
+from mail_service.ai_answerer import AiAnswerer
 from mail_service.answering import AnswererAway, Ask, QuestionRefused
 from tests.end_to_end.server import free_port
 from tests.fakes import Core, build_core
