@@ -21,6 +21,7 @@ from mail_service.addresses import normalised
 from mail_service.composition import Parts, checked_templates, compose
 from mail_service.imap_server import MailAway
 from mail_service.keys import create_key, list_keys, revoke_key
+from mail_service.legacy import cli as legacy
 from mail_service.personal_data import erase_messages
 from mail_service.process import (
     STUCK_AFTER,
@@ -67,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=text).set_defaults(command=command)
     _message_commands(commands.add_parser("messages", help="list, show, retry, hold, release, erase"))
     _people_commands(commands.add_parser("users", help="export or erase all that is held of a person"))
+    legacy.add_command(
+        commands.add_parser("import", help="take over settings, mailbox, logs and exports of the earlier system")
+    )
     _key_commands(commands.add_parser("keys", help="create, list, revoke keys of the operator API"))
     return parser
 

@@ -16,7 +16,7 @@ from mail_service.parsing import MAX_SUBJECT, Unparsable, is_urgent, parse_heade
 from mail_service.people import People, identity_of
 from mail_service.policy import Verdict
 from mail_service.states import State
-from mail_service.storage import Message, utc_now
+from mail_service.storage import CutOver, Message, utc_now
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +88,9 @@ class Intake:
     def _first_state(self, delivery: Delivery) -> tuple[State, str]:
         if delivery.too_large:
             return State.FAILED, TOO_LARGE
+        cut_over = CutOver.get_or_none()
+        if cut_over is not None and delivery.arrived_at <= cut_over.at.replace(tzinfo=timezone.utc):
+            return State.REFUSED, Verdict.BEFORE_CUT_OVER.value
         if datetime.now(timezone.utc) - delivery.arrived_at > self._max_age:
             return State.REFUSED, Verdict.TOO_OLD.value
         return State.PENDING, ""

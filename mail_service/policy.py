@@ -37,6 +37,7 @@ class Verdict(str, Enum):
     FILTERED = "filtered"  # a word of CONTENT_FILTER
     DUPLICATE = "duplicate"  # the same Message-ID was here before
     TOO_OLD = "too_old"
+    BEFORE_CUT_OVER = "before_cut_over"  # it was the earlier system's, answered or not
 
     @property
     def is_junk(self) -> bool:

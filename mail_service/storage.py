@@ -143,6 +143,13 @@ class Mailbox(Table):
     polled_at = peewee.DateTimeField()
 
 
+class CutOver(Table):
+    """The moment at which this service took over the mailbox: what arrived before is answered by nobody. One row."""
+
+    id = peewee.IntegerField(primary_key=True, default=1)
+    at = peewee.DateTimeField()
+
+
 class ApiKey(Table):
     """An operator's key: `prefix` finds it, `digest` (SHA-256, hexadecimal) proves it; the key itself is not stored."""
 
@@ -179,7 +186,10 @@ FIRST_TABLES = (
     AuditEntry,
 )
 
-MIGRATIONS = (Migration("0001_first_tables", lambda database: database.create_tables(FIRST_TABLES)),)
+MIGRATIONS = (
+    Migration("0001_first_tables", lambda database: database.create_tables(FIRST_TABLES)),
+    Migration("0002_cut_over", lambda database: database.create_tables((CutOver,))),
+)
 
 
 def open_storage(url: str, secret_keys: tuple[str, ...]) -> peewee.Database:
