@@ -101,9 +101,13 @@ class Mailbox:
             return None
         return claim
 
-    def wait(self, seconds: float = WAKE_SECONDS) -> None:
-        """Return as soon as there may be something to claim, or after `seconds`."""
-        self._store.call(lambda client: client.blpop([self._store.key("wake")], timeout=min(seconds, WAKE_SECONDS)))
+    def wait(self) -> None:
+        """Return as soon as there may be something to claim, or after WAKE_SECONDS."""
+        found: Any = self._store.call(lambda client: client.zrange(self._store.key("ready"), 0, 0, withscores=True))
+        due = found[0][1] / 1000 - time.time() if found else WAKE_SECONDS
+        # What is due already is for others: this worker just asked.
+        seconds = min(max(due, 0.01), WAKE_SECONDS) if due > 0 else WAKE_SECONDS
+        self._store.call(lambda client: client.blpop([self._store.key("wake")], timeout=seconds))
 
     def is_doomed(self, claim: Claim) -> bool:
         """Whether it died with so many workers that nobody should try again: it is handed out for an apology only."""
