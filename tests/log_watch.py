@@ -30,6 +30,7 @@ SECRETS = {
 }
 TEXT_FIELDS = frozenset({"message", "prompt", "content", "text", "input", "subject", "user_id"})
 SHORTEST_TEXT = 12  # characters: "Bonjour" may stand in a log by chance
+WORKER_FOUND = "log_watch"
 REMEMBERED = 500  # texts: those of the last tests
 
 
@@ -72,8 +73,16 @@ class LogWatch(logging.Handler):
         self._test = item.nodeid
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        output = getattr(session.config, "workeroutput", None)  # of pytest-xdist: we run beside other processes
+        if output is not None:
+            output[WORKER_FOUND] = list(self._found)
         if self._found:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What another process of the run has found, told here by pytest-xdist."""
+        self._found.update(dict.fromkeys(map(tuple, getattr(node, "workeroutput", {}).get(WORKER_FOUND, ()))))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self._found:

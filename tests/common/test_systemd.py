@@ -65,11 +65,15 @@ def test_a_socket_that_is_gone_is_logged_and_nothing_breaks(tmp_path: Path, capl
     assert caplog.records[0].message == "systemd cannot be told"
 
 
-@pytest.mark.parametrize("pid", [0, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [0, os.getpid(), os.getppid()], ids=["nobody", "this", "its parent"])
 def test_half_of_the_time_allowed_is_between_two_signs_of_life(pid: int) -> None:
     assert watchdog_interval(30_000_000, pid) == 15.0
 
 
-@pytest.mark.parametrize(("microseconds", "pid"), [(0, 0), (-1, 0), (30_000_000, 1 if os.getppid() != 1 else 2)])
+@pytest.mark.parametrize(
+    ("microseconds", "pid"),
+    [(0, 0), (-1, 0), (30_000_000, 1 if os.getppid() != 1 else 2)],
+    ids=["off", "negative", "not for us"],
+)
 def test_no_signs_are_given_where_none_are_expected_of_us(microseconds: int, pid: int) -> None:
     assert watchdog_interval(microseconds, pid) is None

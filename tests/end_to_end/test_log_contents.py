@@ -75,7 +75,7 @@ def test_the_database_holds_no_id_and_no_question_either(server: Server) -> None
     [
         f"asked: {QUESTION}",
         f"refused {ADDRESS}",
-        f"GET /?key={WRONG_KEY}",
+        pytest.param(f"GET /?key={WRONG_KEY}", id="a key"),
         f"token {HUB_TOKEN}",
         "https://api.telegram.org/bot123456789:" + "AA" * 17,
         "Authorization: Bearer abcdefghijkl",

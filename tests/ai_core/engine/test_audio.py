@@ -87,7 +87,7 @@ OPUS = file(tone(1.0, rate=48_000), rate=48_000, kind="OGG", subtype="OPUS")
         (b"FORM\x00\x00\x00\x2eAIFF" + b"\x00" * 100, "cannot be read"),  # libsndfile could
         (WAV[:20], "damaged"),
         (WAV[:44], "no sound in it"),
-        (OPUS[:30], "damaged"),
+        pytest.param(OPUS[:30], "damaged", id="Opus"),
         (b"OggS" + b"\x00" * 200, "damaged"),
         (b"fLaC" + b"\xff" * 200, "damaged"),
         (b"ID3" + b"\x00" * 200, "damaged"),
