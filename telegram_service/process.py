@@ -1,16 +1,14 @@
-"""A worker or the poller as a process: SIGTERM ends it, systemd hears that it lives."""
+"""A worker or the poller as a process: SIGTERM ends it."""
 
 from __future__ import annotations
 
-import logging
 import threading
 
 from common.process import Progress, start_scheduler
 from common.redis_store import RedisAway
 from common.scheduler import Scheduler
+from telegram_service.poller import Poller
 from telegram_service.worker import Worker
-
-logger = logging.getLogger(__name__)
 
 AFTER_AWAY = 2.0  # seconds: when Redis comes back, every worker renews its leases before any takes what seems lost
 SILENCE = 30.0  # seconds without a turn of its loop after which a process counts as hanging
@@ -32,3 +30,11 @@ def run_worker(
             stopping.wait(AFTER_AWAY)
     worker.finish(grace)
     scheduler.stop()
+
+
+def run_poller(poller: Poller, stopping: threading.Event, progress: Progress) -> None:
+    """Poll until `stopping`. A poll that waits for Telegram is not waited for: what it brings was not confirmed, and
+    comes again."""
+    thread = threading.Thread(target=poller.run, args=(stopping, progress.note), name="poll", daemon=True)
+    thread.start()
+    stopping.wait()

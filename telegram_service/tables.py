@@ -1,0 +1,23 @@
+"""What all tables of the service have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import peewee
+
+database_proxy = peewee.DatabaseProxy()
+cipher_proxy = peewee.Proxy()  # a common.crypto.Cipher
+
+
+def utc_now() -> datetime:
+    """Now, in UTC and without a zone, as every timestamp column holds it."""
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+class Table(peewee.Model):
+    """Base of all tables: one proxy, so that one call binds them all."""
+
+    class Meta:
+        database = database_proxy
+        legacy_table_names = False
