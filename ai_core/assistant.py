@@ -122,7 +122,8 @@ class Assistant:
         base = self._knowledge.get()
         if base is None or not question.grounding or question.bare:
             return Grounding(base, None)
-        return Grounding(base, base.relevant(search_text(question.text, question.history), limit=self._articles))
+        query = search_text(question.text, question.history)
+        return Grounding(base, base.relevant(query, self._articles), next(iter(base.relevant_sheets(query, 1)), None))
 
     def _build_prompt(
         self, model: LoadedModel, question: Question, grounding: Grounding, sampling: SamplingParameters
@@ -136,6 +137,7 @@ class Assistant:
                 question=question.text,
                 history=question.history,
                 hits=grounding.hits,
+                sheet=None if model.backend.info.quotes_only else grounding.sheet,  # it has only read articles
                 max_tokens=sampling.max_tokens,
             )
         except QuestionTooLong as error:

@@ -16,8 +16,8 @@ import peewee
 from ai_core import audit, models_cli
 from ai_core.catalog.errors import CatalogError
 from ai_core.keys import SCOPES, KeyRefused, create_key, list_keys, revoke_key, rotate_key, verify_key
+from ai_core.knowledge import cli as knowledge
 from ai_core.knowledge import importer
-from ai_core.knowledge.base import KnowledgeBase, KnowledgeMissing
 from ai_core.knowledge.errors import KnowledgeError
 from ai_core.legacy import cli as legacy
 from ai_core.settings import Settings
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.set_defaults(command=_serve)
 
     _key_commands(commands.add_parser("keys", help="create, list, rotate, revoke API keys"))
-    _knowledge_commands(commands.add_parser("knowledge", help="import and search the Code du travail"))
+    knowledge.add_commands(commands.add_parser("knowledge", help="import and search the Code du travail"))
     models_cli.add_commands(commands.add_parser("models", help="inspect, convert and quantise models"))
 
     legacy.add_command(
@@ -85,20 +85,6 @@ def _key_commands(parser: argparse.ArgumentParser) -> None:
     revoke = commands.add_parser("revoke", help="revoke a key")
     revoke.add_argument("id", type=int)
     revoke.set_defaults(command=_revoke_key)
-
-
-def _knowledge_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(required=True, metavar="ACTION")
-    update = commands.add_parser("update", help="import the newest Code du travail; the old one serves meanwhile")
-    update.add_argument(
-        "--from", dest="source", type=Path, metavar="FILE", help="an npm package (.tgz) or JSON file at hand"
-    )
-    update.set_defaults(command=_update_knowledge)
-    commands.add_parser("status", help="what is installed").set_defaults(command=_knowledge_status)
-    search = commands.add_parser("search", help="search as a question would")
-    search.add_argument("query")
-    search.add_argument("--limit", type=int, default=10)
-    search.set_defaults(command=_search)
 
 
 def _serve(settings: Settings, options: argparse.Namespace) -> int:
@@ -130,11 +116,11 @@ def _prepare(settings: Settings) -> str:
     with connection(database):
         if KnowledgeRevision.get_or_none(KnowledgeRevision.active == True) is None:  # noqa: E712 - an SQL expression
             try:
-                importer.update(database, settings.data_dir, settings.knowledge_file, progress=_progress)
+                importer.update(database, settings.data_dir, settings.knowledge_file, progress=knowledge.progress)
             except KnowledgeError as error:
                 # The assistant still answers, and says in each answer that it has no sources.
-                _progress(f"The Code du travail could not be imported: {error}")
-                _progress("Starting without it; `ai-core knowledge update --from FILE` brings it later.")
+                knowledge.progress(f"The Code du travail could not be imported: {error}")
+                knowledge.progress("Starting without it; `ai-core knowledge update --from FILE` brings it later.")
         key = _local_key(settings.data_dir / LOCAL_KEY_FILE)
     database.close()
     return key
@@ -148,7 +134,7 @@ def _local_key(path: Path) -> str:
             verify_key(text, "127.0.0.1")
             return text
         except KeyRefused as refused:
-            _progress(f"The key in {path} is {refused.reason}: making a new one.")
+            knowledge.progress(f"The key in {path} is {refused.reason}: making a new one.")
     _, text = create_key("local", SCOPES)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -159,7 +145,7 @@ def _local_key(path: Path) -> str:
 def _announce(settings: Settings, key: str) -> None:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     host = f"[{host}]" if ":" in host else host
-    _progress("Loading the model ...")
+    knowledge.progress("Loading the model ...")
     process = subprocess.Popen(  # noqa: S603 - our interpreter, our module
         [sys.executable, "-m", "ai_core.announce", f"http://{host}:{settings.port}"], stdin=subprocess.PIPE, text=True
     )
@@ -218,42 +204,6 @@ def _revoke_key(settings: Settings, options: argparse.Namespace) -> int:
     return 0 if revoked else 1
 
 
-def _update_knowledge(settings: Settings, options: argparse.Namespace) -> int:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    database = open_storage(settings.database_url)
-    source = options.source or settings.knowledge_file
-    with connection(database):
-        revision = importer.update(database, settings.data_dir, source, progress=_progress)
-    print(f"Active revision: {revision}")
-    return 0
-
-
-def _knowledge_status(settings: Settings, _: argparse.Namespace) -> int:
-    with connection(open_storage(settings.database_url)):
-        for row in KnowledgeRevision.select().order_by(KnowledgeRevision.created_at):
-            print(
-                f"{'*' if row.active else ' '} {row.revision}  {row.article_count} articles  {row.created_at:%Y-%m-%d}"
-            )
-    return 0
-
-
-def _search(settings: Settings, options: argparse.Namespace) -> int:
-    database = open_storage(settings.database_url)
-    try:
-        with connection(database):
-            base = KnowledgeBase.load(database, settings.data_dir)
-    except KnowledgeMissing as error:
-        print(f"ai-core: {error} Run: ai-core knowledge update", file=sys.stderr)
-        return 1
-    for hit in base.search(options.query, limit=options.limit):
-        print(f"{hit.score:.2f}  {hit.article.number:<12} {hit.article.title}\n      {hit.excerpt}")
-    return 0
-
-
 def _check_config(settings: Settings, _: argparse.Namespace) -> int:
     print(f"Settings are valid; data in {settings.data_dir}, listening on {settings.host}:{settings.port}.")
     return 0
-
-
-def _progress(line: str) -> None:
-    print(line, flush=True)

@@ -38,7 +38,7 @@ def compose(settings: Settings) -> Parts:
     """Open the storage and prepare the rest; no model is loaded yet."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = open_storage(settings.database_url)
-    knowledge = CurrentKnowledge(database, settings.data_dir)
+    knowledge = CurrentKnowledge(database, settings.data_dir, sheets=settings.practical_sheets)
     options = LoadingOptions(
         slots=settings.engine_slots,
         context_length=settings.engine_context_length or None,

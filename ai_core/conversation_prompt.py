@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ai_core.engine.serving import LanguageModel
 from ai_core.fallback_templates import fallback_template
-from ai_core.grounding import fit_articles
+from ai_core.grounding import fit_articles, fit_sheet
 from ai_core.knowledge.search import SearchHit
-from ai_core.prompts import Message, PromptArticle, Segment, grounded_message, render
+from ai_core.knowledge.sheet_search import SheetHit
+from ai_core.prompts import Message, PromptArticle, PromptSheet, Segment, grounded_message, render
 
 ANSWER_SHARE = 0.25  # of the context is kept for the answer when max_tokens asks for more
 ARTICLES_SHARE = 0.75  # of what the question leaves, so that a long conversation keeps some of its turns
@@ -36,6 +37,7 @@ class ConversationPrompt:
     articles: tuple[PromptArticle, ...]
     hits: tuple[SearchHit, ...]
     dropped_turns: int
+    sheet: SheetHit | None = None
 
     @classmethod
     def build(
@@ -47,8 +49,10 @@ class ConversationPrompt:
         history: Sequence[Message],
         hits: Sequence[SearchHit] | None,
         max_tokens: int,
+        sheet: SheetHit | None = None,
     ) -> ConversationPrompt:
-        """Fit what there is into the context. `hits` is None where no search was made. Raises QuestionTooLong."""
+        """Fit what there is into the context. `hits` is None where no search was made; `sheet` only goes with articles.
+        Raises QuestionTooLong."""
         count = _counter(model)
         context = model.info.context_length
         limit = context - min(max_tokens, int(context * ANSWER_SHARE))
@@ -59,10 +63,13 @@ class ConversationPrompt:
         content = question
         articles: list[PromptArticle] = []
         used: list[SearchHit] = []
+        told: PromptSheet | None = None
         if hits is not None:
-            share = ARTICLES_SHARE if history else 1.0
-            articles, used = fit_articles(hits, int((limit - fixed) * share), count)
-            content = grounded_message(question, articles)
+            budget = int((limit - fixed) * (ARTICLES_SHARE if history else 1.0))
+            fitted = fit_sheet(sheet, budget, count) if sheet is not None else None
+            articles, used = fit_articles(hits, budget - (0 if fitted is None else fitted[1]), count)
+            told = fitted[0] if fitted is not None and articles else None
+            content = grounded_message(question, articles, told)
         turns = _alternating(history)
         room = limit - len(_tokens(model, _messages(system, (), content))[0])
         kept = _latest(turns, room, lambda turn: count(turn.content), _marks_of_a_pair(model, system))
@@ -75,6 +82,7 @@ class ConversationPrompt:
             shared_prefix=shared_prefix,
             articles=tuple(articles),
             hits=tuple(used),
+            sheet=None if told is None else sheet,
             dropped_turns=len(turns) - len(kept),
         )
 

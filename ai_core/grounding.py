@@ -1,23 +1,30 @@
-"""Which articles go into the prompt, and which sources the answer carries."""
+"""Which articles and practical sheets go into the prompt, and which sources the answer carries."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ai_core.knowledge.article import IN_FORCE
+from ai_core.knowledge.article import IN_FORCE, Article
 from ai_core.knowledge.search import SearchHit
-from ai_core.prompts import CUT_MARK, PromptArticle
+from ai_core.knowledge.sheet_search import SheetHit
+from ai_core.prompts import CUT_MARK, PromptArticle, PromptSheet, sheet_block
 
 _SENTENCE_END = re.compile(r"(?<=[.;!?])\s+|\n+")
 MINIMUM_TOKENS = 32  # of an article: less of its text would mislead more than it tells
+SHEET_SHARE = 0.25  # most of the room for articles that a sheet may take: the law comes first
+
+ARTICLE = "article"
+SHEET = "fiche"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """An article that was given to the model. `score` is the search's, from 0 to 1; `section` runs from the part of the
-    code to the section; dates are ISO 8601, the second one the first day on which this version no longer applies."""
+    """What was given to the model: an article, or a practical sheet (`kind` "fiche") with the `articles` that it names
+    and the day on which it was last `updated`. `score` is the search's, from 0 to 1; `section` runs from the part of
+    the code, or from the theme, down; dates are ISO 8601, `in_force_until` is the first day on which this version no
+    longer applies; a sheet has neither `state` ("") nor such dates."""
 
     number: str
     title: str
@@ -28,6 +35,9 @@ class Source:
     state: str = IN_FORCE
     in_force_from: str | None = None
     in_force_until: str | None = None
+    kind: str = ARTICLE
+    updated: str | None = None
+    articles: tuple[str, ...] = ()
 
 
 def source_of(hit: SearchHit) -> Source:
@@ -43,6 +53,23 @@ def source_of(hit: SearchHit) -> Source:
         state=article.state,
         in_force_from=None if article.in_force_from is None else article.in_force_from.isoformat(),
         in_force_until=None if article.in_force_until is None else article.in_force_until.isoformat(),
+    )
+
+
+def source_of_sheet(hit: SheetHit, articles: Sequence[Article]) -> Source:
+    """The source that a client is shown for `hit`, whose sheet names `articles`."""
+    sheet = hit.sheet
+    return Source(
+        number=sheet.number,
+        title=sheet.title,
+        url=sheet.url,
+        excerpt=hit.excerpt,
+        score=round(hit.score, 4),
+        section=sheet.section,
+        state="",
+        kind=SHEET,
+        updated=None if sheet.updated is None else sheet.updated.isoformat(),
+        articles=tuple(article.number for article in articles),
     )
 
 
@@ -67,6 +94,24 @@ def fit_articles(
         used.append(hit)
         budget = room - count(text)
     return articles, used
+
+
+def fit_sheet(hit: SheetHit, budget: int, count: Callable[[str], int]) -> tuple[PromptSheet, int] | None:
+    """The part that was found, cut where it must be, and the tokens that it takes: SHEET_SHARE of `budget` at most.
+
+    None where that is too little to say something.
+    """
+    sheet = hit.sheet
+    told = PromptSheet(
+        number=sheet.number,
+        title=f"{sheet.title} > {hit.part.heading}" if hit.part.heading else sheet.title,
+        updated=None if sheet.updated is None else sheet.updated.isoformat(),
+        text="",
+    )
+    heading = count(f"{sheet_block(told)}\n\n")
+    room = int(budget * SHEET_SHARE) - heading
+    text = cut_to_tokens(hit.part.text, room, count) if room >= MINIMUM_TOKENS else ""
+    return (replace(told, text=text), heading + count(text)) if text else None
 
 
 def cut_to_tokens(text: str, budget: int, count: Callable[[str], int]) -> str:

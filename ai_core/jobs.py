@@ -12,7 +12,7 @@ import peewee
 from ai_core import audit, usage_sums
 from ai_core.component_watch import LOOK_EVERY, ComponentWatch
 from ai_core.idle_model import IdleModel
-from ai_core.knowledge import importer
+from ai_core.knowledge import importer, sheet_importer
 from ai_core.knowledge.errors import KnowledgeError
 from ai_core.settings import Settings
 from ai_core.webhooks import Webhooks
@@ -71,16 +71,20 @@ def keep_within_retention(settings: Settings, database: peewee.Database, webhook
 
 
 def update_knowledge(settings: Settings, database: peewee.Database) -> None:
-    """Fetch the newest Code du travail. A failure leaves the revision that serves as it is; the next day tries again.
+    """Fetch the newest Code du travail, and the practical sheets where they take part. A failure leaves the revision
+    that serves as it is; the next day tries again.
 
     Raises KnowledgeError, which the scheduler notes.
     """
     try:
         revision = importer.update(database, settings.data_dir, settings.knowledge_file, progress=_progress)
+        logger.info("knowledge is up to date", extra={"revision": revision})
+        if settings.practical_sheets:
+            revision = sheet_importer.update(database, settings.data_dir, settings.sheets_file, progress=_progress)
+            logger.info("practical sheets are up to date", extra={"revision": revision})
     except KnowledgeError:
-        logger.warning("the Code du travail was not updated: the earlier revision stays active")
+        logger.warning("the knowledge was not updated: the earlier revision stays active")
         raise
-    logger.info("knowledge is up to date", extra={"revision": revision})
 
 
 def log_directory(settings: Settings) -> Path:

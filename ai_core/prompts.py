@@ -18,6 +18,12 @@ SYSTEM_PROMPT = (
 )
 
 ARTICLES_HEADER = "Articles du Code du travail :"
+SHEET_HEADER = (
+    "Fiche pratique de service-public.fr (explication courante, parfois ancienne ; en cas de différence, les articles "
+    "ci-dessus font foi et ce sont eux qu'il faut citer) :"
+)
+SHEET_LABEL = "Fiche "
+UPDATED_LABEL = "mise à jour : "
 NO_ARTICLE = "Aucun article du Code du travail ne correspond à la question."
 QUESTION_LABEL = "Question : "
 CUT_MARK = " […]"
@@ -49,16 +55,35 @@ class PromptArticle:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class PromptSheet:
+    """A part of a practical sheet as the model reads it. `updated` is the day of its last change, ISO 8601."""
+
+    number: str
+    title: str
+    updated: str | None
+    text: str
+
+
 class TemplateFailed(ValueError):
     """The model's chat template cannot render these messages."""
 
 
-def grounded_message(question: str, articles: Sequence[PromptArticle]) -> str:
-    """The user's turn with the articles found for it, best first; the demonstration model is trained on this form."""
+def grounded_message(question: str, articles: Sequence[PromptArticle], sheet: PromptSheet | None = None) -> str:
+    """The user's turn with the articles found for it, best first, and the practical sheet that goes with them; the
+    demonstration model is trained on the form without a sheet."""
     if not articles:
         return f"{NO_ARTICLE}\n\n{QUESTION_LABEL}{question}"
-    blocks = [f"[{article.number}] {article.title}\n{article.text}" for article in articles]
-    return "\n\n".join([ARTICLES_HEADER, *blocks, f"{QUESTION_LABEL}{question}"])
+    blocks = [ARTICLES_HEADER, *(f"[{article.number}] {article.title}\n{article.text}" for article in articles)]
+    if sheet is not None:
+        blocks.append(sheet_block(sheet))
+    return "\n\n".join([*blocks, f"{QUESTION_LABEL}{question}"])
+
+
+def sheet_block(sheet: PromptSheet) -> str:
+    """The practical sheet in the user's turn."""
+    day = f" ({UPDATED_LABEL}{sheet.updated})" if sheet.updated else ""
+    return f"{SHEET_HEADER}\n\n[{SHEET_LABEL}{sheet.number}] {sheet.title}{day}\n{sheet.text}"
 
 
 @dataclass(frozen=True, slots=True)

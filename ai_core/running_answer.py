@@ -11,11 +11,12 @@ from ai_core import texts
 from ai_core.answer import Answer
 from ai_core.conversation_prompt import ConversationPrompt
 from ai_core.engine.request import Finished, FinishReason, GenerationRequest, TextChunk
-from ai_core.grounding import Source, source_of
+from ai_core.grounding import ARTICLE, Source, source_of, source_of_sheet
 from ai_core.knowledge import citations
 from ai_core.knowledge.base import KnowledgeBase
 from ai_core.knowledge.citations import Citation
 from ai_core.knowledge.search import SearchHit
+from ai_core.knowledge.sheet_search import SheetHit
 from ai_core.loaded_model import LoadedModel
 from ai_core.parameters import as_used
 from common.errors import ServiceError
@@ -27,10 +28,12 @@ _FINISH_NOTICES = {FinishReason.DEADLINE: texts.DEADLINE, FinishReason.MODEL_UNL
 
 @dataclass(frozen=True, slots=True)
 class Grounding:
-    """The Code that answers are checked against, if installed, and what a search in it gave (None: not searched)."""
+    """The Code that answers are checked against, if installed, what a search in it gave (None: not searched), and the
+    practical sheet that goes with that."""
 
     base: KnowledgeBase | None
     hits: Sequence[SearchHit] | None
+    sheet: SheetHit | None = None
 
 
 class AnswerBeingTold(Protocol):
@@ -69,11 +72,15 @@ class RunningAnswer:
         self._asked_for_sources = asked_for_sources
         self._started = started
         self.sources: tuple[Source, ...] = tuple(source_of(hit) for hit in prompt.hits)
+        if grounding.base is not None and prompt.sheet is not None:
+            articles = grounding.base.articles_of(prompt.sheet.sheet)
+            self.sources += (source_of_sheet(prompt.sheet, articles),)
         self.grounded = bool(self.sources)
 
     def check(self, text: str) -> list[Citation]:
         """See AnswerBeingTold."""
-        return citations.check(text, {source.number for source in self.sources}, self._exists)
+        read = {source.number for source in self.sources if source.kind == ARTICLE}
+        return citations.check(text, read, self._exists)
 
     def cancel(self) -> None:
         """Give the slot back at the engine's next step."""

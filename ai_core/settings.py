@@ -44,6 +44,8 @@ class Settings:
     max_audio_seconds: float
     extra_model_idle_minutes: float
     knowledge_file: Path | None
+    practical_sheets: bool
+    sheets_file: Path | None
     system_prompt_file: Path | None
     engine_slots: int
     engine_context_length: int
@@ -109,6 +111,8 @@ class Settings:
             max_audio_seconds=env.number("MAX_AUDIO_SECONDS", 600, minimum=1, maximum=36_000),
             extra_model_idle_minutes=env.number("EXTRA_MODEL_IDLE_MINUTES", 15, minimum=0, maximum=100_000),
             knowledge_file=env.existing_file("KNOWLEDGE_FILE"),
+            practical_sheets=env.choice("PRACTICAL_SHEETS", "false", ("true", "false")) == "true",
+            sheets_file=env.existing_file("SHEETS_FILE"),
             system_prompt_file=env.existing_file("SYSTEM_PROMPT_FILE"),
             engine_slots=env.integer("ENGINE_SLOTS", 16, minimum=1, maximum=256),
             engine_context_length=env.integer("ENGINE_CONTEXT_LENGTH", 0, minimum=0, maximum=1_048_576),

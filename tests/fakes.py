@@ -122,7 +122,7 @@ def build_core(
     host = ModelHost(
         loader if model is None else ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace
     )
-    knowledge = CurrentKnowledge(database, settings.data_dir)
+    knowledge = CurrentKnowledge(database, settings.data_dir, sheets=settings.practical_sheets)
     store = None if settings.redis_url is None else RedisStore(settings.redis_url, prefix="test", timeout=0.5)
     cache = AnswerCache(ttl=settings.answer_cache_seconds, max_bytes=settings.answer_cache_bytes, store=store)
     named = [Declaration.of_entry(entry, "settings") for entry in (SCRIPTED if model is None else model,)]

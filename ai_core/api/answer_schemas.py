@@ -7,6 +7,7 @@ from marshmallow import Schema, fields, validate
 from ai_core.api.schemas import Strict, Text
 from ai_core.engine.request import FinishReason
 from ai_core.engine.sampling import MAX_LOGPROBS
+from ai_core.grounding import ARTICLE, SHEET
 
 MAX_GRAMMAR_LENGTH = 20_000
 MAX_TURNS = 100
@@ -122,18 +123,27 @@ class GenerateSchema(QuestionSchema):
 
 
 class SourceSchema(Schema):
-    """An article that the model was given."""
+    """What the model was given: an article, or a practical sheet of service-public.fr."""
 
-    number = fields.String(required=True, metadata={"example": "L3121-27"})
+    kind = fields.String(required=True, validate=validate.OneOf((ARTICLE, SHEET)))
+    number = fields.String(required=True, metadata={"example": "L3121-27", "description": "F2883 for a sheet."})
     title = fields.String(required=True)
     url = fields.Url(required=True)
     excerpt = fields.String(required=True)
     score = fields.Float(required=True)
     section = fields.List(fields.String(), required=True, metadata={"description": "Titles, from the part down."})
-    state = fields.String(required=True, metadata={"example": "in_force"})
+    state = fields.String(required=True, metadata={"example": "in_force", "description": "Empty for a sheet."})
     in_force_from = fields.String(required=True, allow_none=True, metadata={"example": "2016-08-10"})
     in_force_until = fields.String(
         required=True, allow_none=True, metadata={"description": "First day on which it no longer applies."}
+    )
+    updated = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"example": "2020-08-21", "description": "Of a sheet: last changed."},
+    )
+    articles = fields.List(
+        fields.String(), required=True, metadata={"description": "Of a sheet: the articles that it names."}
     )
 
 

@@ -7,11 +7,14 @@ from typing import Any
 from ai_core.api.access import SECURITY, requires
 from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, errors
-from ai_core.api.knowledge_schemas import ArticleSchema, SearchResultsSchema, SearchSchema
+from ai_core.api.knowledge_schemas import ANY, ArticleSchema, SearchResultSchema, SearchResultsSchema, SearchSchema
 from ai_core.api.schemas import clean
+from ai_core.grounding import ARTICLE, SHEET, Source, source_of, source_of_sheet
 from ai_core.knowledge.base import KnowledgeBase
 from ai_core.knowledge.current import CurrentKnowledge
 from common.errors import ServiceError
+
+RESULT_FIELDS = tuple(SearchResultSchema().fields)
 
 
 def knowledge_blueprint(knowledge: CurrentKnowledge) -> Blueprint:
@@ -26,21 +29,8 @@ def knowledge_blueprint(knowledge: CurrentKnowledge) -> Blueprint:
     @blueprint.response(200, SearchResultsSchema)
     def search(query: dict[str, Any]) -> dict[str, Any]:
         """Search by question or by article number, best first"""
-        hits = _installed(knowledge).search(query["q"], limit=query["limit"])
-        return {
-            "results": [
-                {
-                    "kind": "article",
-                    "number": hit.article.number,
-                    "title": hit.article.title,
-                    "section": list(hit.article.section_path),
-                    "excerpt": hit.excerpt,
-                    "url": hit.article.url,
-                    "score": round(hit.score, 4),
-                }
-                for hit in hits
-            ]
-        }
+        found = _found(_installed(knowledge), query["q"], query["limit"], query["kind"])
+        return {"results": [{name: getattr(source, name) for name in RESULT_FIELDS} for source in found]}
 
     @blueprint.route("/articles/<string:number>", methods=["GET"])
     @requires("chat")
@@ -67,6 +57,16 @@ def knowledge_blueprint(knowledge: CurrentKnowledge) -> Blueprint:
         }
 
     return blueprint
+
+
+def _found(base: KnowledgeBase, query: str, limit: int, kind: str) -> list[Source]:
+    """Articles and sheets by score; of equals the article comes first."""
+    found: list[Source] = []
+    if kind in (ARTICLE, ANY):
+        found += [source_of(hit) for hit in base.search(query, limit)]
+    if kind in (SHEET, ANY):
+        found += [source_of_sheet(hit, base.articles_of(hit.sheet)) for hit in base.search_sheets(query, limit)]
+    return sorted(found, key=lambda source: -source.score)[:limit]
 
 
 def _installed(knowledge: CurrentKnowledge) -> KnowledgeBase:

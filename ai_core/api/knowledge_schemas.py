@@ -5,6 +5,9 @@ from __future__ import annotations
 from marshmallow import Schema, fields, validate
 
 from ai_core.api.schemas import Strict, Text
+from ai_core.grounding import ARTICLE, SHEET
+
+ANY = "any"
 
 
 class SearchSchema(Strict):
@@ -12,18 +15,31 @@ class SearchSchema(Strict):
 
     q = Text(required=True, validate=validate.Length(max=1000), metadata={"example": "préavis de démission"})
     limit = fields.Integer(load_default=10, validate=validate.Range(1, 50))
+    kind = fields.String(
+        load_default=ANY,
+        validate=validate.OneOf((ARTICLE, SHEET, ANY)),
+        metadata={"description": "What to search; practical sheets are found where PRACTICAL_SHEETS is true."},
+    )
 
 
 class SearchResultSchema(Schema):
-    """One hit. `section` runs from the part of the code to the section."""
+    """One hit. `section` runs from the part of the code to the section, or from a sheet's theme down."""
 
-    kind = fields.String(required=True, validate=validate.OneOf(("article",)))
+    kind = fields.String(required=True, validate=validate.OneOf((ARTICLE, SHEET)))
     number = fields.String(required=True)
     title = fields.String(required=True)
     section = fields.List(fields.String(), required=True)
     excerpt = fields.String(required=True)
     url = fields.Url(required=True)
     score = fields.Float(required=True)
+    updated = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"example": "2020-08-21", "description": "Of a sheet: last changed."},
+    )
+    articles = fields.List(
+        fields.String(), required=True, metadata={"description": "Of a sheet: the articles that it names."}
+    )
 
 
 class SearchResultsSchema(Schema):
