@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import random
-import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -21,6 +20,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from common.ai_stream import AiAway, AiRefused, Event, events_of
+from common.circuit import Circuit
 
 __all__ = ["AiAway", "AiClient", "AiRefused", "Event", "Stream"]
 
@@ -55,15 +55,12 @@ class AiClient:
         self._headers = {"X-API-Key": key, "Accept-Encoding": "identity"}  # compressed events would come in lumps
         self._timeout = timeout
         self._attempts = attempts
-        self._clock = clock
         self._sleep = sleep
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no netrc: what it talks to is a setting
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
-        self._lock = threading.Lock()
-        self._is_away = False
-        self._away_until = 0.0
+        self._circuit = Circuit(seconds=AWAY_SECONDS, clock=clock)
 
     def chat(self, body: Mapping[str, Any], request_id: str) -> Mapping[str, Any]:
         """The answer object of POST /api/v1/chat."""
@@ -128,9 +125,11 @@ class AiClient:
         """A response with status 200."""
         headers = {**self._headers, **({"X-Request-ID": request_id} if request_id else {})}
         waits = (CONNECT_TIMEOUT, timeout or self._timeout)
-        self._admit()
+        wait = self._circuit.admit()
+        if wait > 0:
+            raise AiAway("ai_away", wait)
         response = self._sent(method, self._url + path, request_id, headers=headers, timeout=waits, **more)
-        self._back()
+        self._circuit.answered()
         if response.status_code != 200:
             raise _failure(response, request_id)
         return response
@@ -146,26 +145,9 @@ class AiClient:
             if not again or attempt == self._attempts:
                 break
             self._sleep(random.uniform(0.1, 0.4) * attempt)
-        self._gone(reason, request_id)
-        raise AiAway("ai_away")  # what requests says holds the address
-
-    def _admit(self) -> None:
-        """Raise AiAway while it is away; of those who come after a moment the first finds out."""
-        with self._lock:
-            wait = self._away_until - self._clock()
-            if self._is_away and wait > 0:
-                raise AiAway("ai_away", wait)
-            if self._is_away:
-                self._away_until = self._clock() + AWAY_SECONDS
-
-    def _gone(self, reason: str, request_id: str) -> None:
-        with self._lock:
-            self._is_away, self._away_until = True, self._clock() + AWAY_SECONDS
+        self._circuit.failed()
         logger.warning("AI core away", extra={"request": request_id, "reason": reason})
-
-    def _back(self) -> None:
-        with self._lock:
-            self._is_away = False
+        raise AiAway("ai_away")  # what requests says holds the address
 
 
 class Stream:
