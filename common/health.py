@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 logger = logging.getLogger(__name__)
+
+REMEMBERED = 30.0  # seconds
 
 
 class Status(str, Enum):
@@ -48,6 +52,20 @@ class Readiness:
 def run_checks(checks: Mapping[str, Callable[[], Check]]) -> Readiness:
     """Run every check; one that raises counts as down."""
     return Readiness({name: _run(name, check) for name, check in checks.items()})
+
+
+def remembered(check: Callable[[], Check], seconds: float = REMEMBERED) -> Callable[[], Check]:
+    """`check`, made at most once in `seconds`: probes come often, and some looks cost others something."""
+    lock = threading.Lock()
+    last: list[tuple[float, Check]] = []
+
+    def ask() -> Check:
+        with lock:
+            if not last or time.monotonic() - last[0][0] > seconds:
+                last[:] = [(time.monotonic(), check())]
+            return last[0][1]
+
+    return ask
 
 
 def _run(name: str, check: Callable[[], Check]) -> Check:

@@ -6,7 +6,7 @@ from common.key_book import KeyColumns
 from telegram_service.tables import Table
 
 
-class ApiKey(KeyColumns, Table):
+class ApiKey(Table, KeyColumns):
     """A key that an operator made."""
 
 

@@ -1,0 +1,163 @@
+"""An AI core that answers by rote: each answer names its question, so that a test sees which one was answered."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+WORDS = ("Selon", "le", "Code", "du", "travail", "voici", "la", "réponse", "à")
+SOURCE = {
+    "number": "L1234-1",
+    "title": "Article L1234-1",
+    "url": "https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000006901112",
+    "excerpt": "Lorsque le licenciement n'est pas motivé par une faute grave ...",
+    "score": 7.5,
+}
+
+
+def answer_to(question: str) -> str:
+    """What it says to `question`."""
+    return f"{' '.join(WORDS)} [{question}] (L1234-1)."
+
+
+class ScriptedAi:
+    """Answers on `url`, a word every `pause` seconds; `go_away` and `come_back` at will, on the same port."""
+
+    def __init__(self, *, pause: float = 0.01) -> None:
+        self.pause = pause
+        self.asked: Counter[str] = Counter()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._guard = threading.Lock()
+        self._port = 0
+        self._server: _Server | None = None
+
+    def __enter__(self) -> ScriptedAi:
+        self.come_back()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.go_away()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def come_back(self) -> None:
+        """Listen."""
+        self._server = _Server(("127.0.0.1", self._port), type("Handler", (_Handler,), {"ai": self}))
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def go_away(self) -> None:
+        """Listen no more; answers that are being written break off."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.gone.set()
+            server.shutdown()
+            server.server_close()
+
+    def begin(self, question: str) -> None:
+        with self._guard:
+            self.asked[question] += 1
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+
+    def end(self) -> None:
+        with self._guard:
+            self._at_once -= 1
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 1024
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.gone = threading.Event()
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that are killed are what tests want."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    ai: ScriptedAi
+    server: _Server
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nobody reads it."""
+
+    def do_GET(self) -> None:
+        if self.path == "/health/ready":
+            self._json(200, {"status": "ready", "components": {}})
+        elif self.path == "/api/v1/models":
+            self._json(200, {"models": [{"id": "scripted", "name": "scripted", "status": "loaded"}]})
+        else:
+            self._json(404, {"code": "not_found", "status": 404, "message": "Not Found.", "request_id": ""})
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        question = str(body.get("message", body.get("prompt")))
+        self.ai.begin(question)
+        try:
+            if body.get("stream"):
+                self._stream(question)
+            else:
+                self.server.gone.wait(self.ai.pause * len(answer_to(question).split()))
+                if not self.server.gone.is_set():
+                    self._json(200, _answer(question))
+        except OSError:
+            self.close_connection = True  # the client is gone
+        finally:
+            self.ai.end()
+
+    def _stream(self, question: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self._event("sources", {"sources": [SOURCE]})
+        for word in answer_to(question).split(" "):
+            if self.server.gone.wait(self.ai.pause):
+                self.close_connection = True
+                return
+            self._event("token", {"text": f"{word} "})
+        self._event("done", _answer(question))
+
+    def _event(self, kind: str, data: object) -> None:
+        self.wfile.write(f"event: {kind}\ndata: {json.dumps(data)}\n\n".encode())
+
+    def _json(self, status: int, body: object) -> None:
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def _answer(question: str) -> dict[str, Any]:
+    text = answer_to(question)
+    return {
+        "response": text,
+        "model": "scripted",
+        "tokens_used": 30,
+        "prompt_tokens": 10,
+        "completion_tokens": 20,
+        "processing_time": 0.1,
+        "timestamp": datetime.now(timezone.utc).isoformat(),
+        "finish_reason": "stop",
+        "parameters_used": {},
+        "sources": [SOURCE],
+        "citations": [{"number": "L1234-1", "status": "verified"}],
+        "cached": False,
+        "grounded": True,
+        "notice": None,
+    }
