@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import peewee
 from flask import Flask, Response
 from prometheus_client import CollectorRegistry
 
@@ -48,9 +49,16 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     app.register_blueprint(metrics_blueprint(registry))
     register_error_handlers(app)
     app.register_error_handler(RedisAway, _queue_away)
+    for error in (peewee.OperationalError, peewee.InterfaceError):
+        app.register_error_handler(error, _database_away)
     return app
 
 
 def _queue_away(away: RedisAway) -> Response:
     logger.warning("queue away", extra={"reason": away.reason})
     return error_response(ServiceError(503, "queue_unavailable", "Redis does not answer.", retry_after=5))
+
+
+def _database_away(error: Exception) -> Response:
+    logger.error("database away", extra={"reason": type(error).__name__})
+    return error_response(ServiceError(503, "database_unavailable", "The database does not answer.", retry_after=5))
