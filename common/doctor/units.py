@@ -1,0 +1,49 @@
+"""Units, as systemd sees them."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+
+from common.health import Check, Status
+
+TIMEOUT = 15  # seconds
+PROPERTIES = "LoadState,ActiveState,SubState,NRestarts,Result,StatusText"
+
+
+def check_unit(name: str) -> Check:
+    """Whether `name` is active, and how often it came back since it was started."""
+    shown = properties("show", f"--property={PROPERTIES}", name)
+    if shown.get("LoadState") != "loaded":
+        return Check(Status.DOWN, f"Not installed ({shown.get('LoadState', 'systemd does not answer')}).")
+    state = f"{shown.get('ActiveState')} ({shown.get('SubState')})"
+    if shown.get("ActiveState") != "active":
+        return Check(Status.DOWN, f"{state}, {shown.get('Result', 'unknown')}: look at `journalctl --unit={name}`.")
+    restarts = int(shown.get("NRestarts") or 0)
+    if restarts:
+        return Check(Status.DEGRADED, f"{state}, but it came back {restarts} times: `journalctl --unit={name}`.")
+    return Check(Status.OK, f"{state}. {shown.get('StatusText', '')}".strip())
+
+
+def check_failed() -> Check:
+    """Whether any unit of the host has failed."""
+    lines = systemctl("list-units", "--state=failed", "--plain", "--no-legend").splitlines()
+    names = [line.split()[0] for line in lines if line.strip()]
+    if names:
+        return Check(Status.DEGRADED, f"Failed: {', '.join(names)}.")
+    return Check(Status.OK, "None has failed.")
+
+
+def properties(*arguments: str) -> Mapping[str, str]:
+    """What `systemctl show` tells, by name."""
+    pairs = (line.partition("=") for line in systemctl(*arguments).splitlines())
+    return {name: value for name, _, value in pairs}
+
+
+def systemctl(*arguments: str) -> str:
+    """What it prints. Raises OSError where there is no systemd."""
+    command = ["systemctl", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT)  # noqa: S603 - our own list
+    if done.returncode != 0:
+        raise OSError(done.stderr.strip() or "systemctl failed")
+    return done.stdout
