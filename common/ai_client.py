@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import ssl
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -58,6 +59,8 @@ class AiClient:
         self._sleep = sleep
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no netrc: what it talks to is a setting
+        host = ssl.get_default_verify_paths()  # the host's authorities, which an operator can add to, before certifi's
+        self._session.verify = host.cafile or host.capath or True
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=CONNECTIONS))
         self._circuit = Circuit(seconds=AWAY_SECONDS, clock=clock)
