@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from common.redis_store import RedisAway
 from telegram_service.mailbox import Mailbox
 from tests.redis_server import RedisServer
 from tests.telegram_service import queue_worker
@@ -107,13 +108,13 @@ def _put_until_taken(mailbox: Mailbox, number: int) -> None:
         try:
             mailbox.put(message(number, user=1_000 + number % 50))
             return
-        except queue_worker.RedisAway:
+        except RedisAway:
             time.sleep(0.2)
 
 
 def _is_empty(mailbox: Mailbox) -> bool:
     try:
         lengths = mailbox.lengths()
-    except queue_worker.RedisAway:
+    except RedisAway:
         return False
     return not lengths["waiting"] and not lengths["working"]
