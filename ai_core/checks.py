@@ -68,7 +68,12 @@ def check_knowledge(knowledge: CurrentKnowledge) -> Check:
     base = knowledge.get()
     if base is None:
         return Check(Status.DEGRADED, "The Code du travail is not installed: answers are not grounded.")
-    return Check(Status.OK, f"{len(base)} articles, revision {base.revision}.")
+    parts = [f"{len(base)} articles, revision {base.revision}"]
+    if base.sheets is not None:
+        parts.append(f"{len(base.sheets)} practical sheets, revision {base.sheets.revision}")
+    if (done := knowledge.vectors_done()) is not None:
+        parts.append(f"vectors of {done} articles")
+    return Check(Status.OK, f"{'; '.join(parts)}.")
 
 
 def check_database(database: peewee.Database) -> Check:

@@ -23,6 +23,7 @@ from ai_core.model_host import ModelHost
 from ai_core.model_parameters import ParameterStore
 from ai_core.operations import build_operations
 from ai_core.prompts import SYSTEM_PROMPT
+from ai_core.semantic_search import SemanticSearch
 from ai_core.settings import EMBEDDED_MODEL, Settings
 from ai_core.speech_model import SpeechModel
 from ai_core.storage import open_storage
@@ -38,7 +39,13 @@ def compose(settings: Settings) -> Parts:
     """Open the storage and prepare the rest; no model is loaded yet."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     database = open_storage(settings.database_url)
-    knowledge = CurrentKnowledge(database, settings.data_dir, sheets=settings.practical_sheets)
+    embeddings, speech = extra_models(settings)
+    knowledge = CurrentKnowledge(
+        database,
+        settings.data_dir,
+        sheets=settings.practical_sheets,
+        semantic=semantic_search(settings, embeddings),
+    )
     options = LoadingOptions(
         slots=settings.engine_slots,
         context_length=settings.engine_context_length or None,
@@ -78,7 +85,6 @@ def compose(settings: Settings) -> Parts:
         },
     )
     downloads = build_downloads(settings, database, operations.webhooks, registry)
-    embeddings, speech = extra_models(settings)
     return Parts(
         database, host, knowledge, assistant, operations, store, registry, parameters, embeddings, speech, downloads
     )
@@ -108,6 +114,17 @@ def extra_models(settings: Settings) -> tuple[EmbeddingModel | None, SpeechModel
             idle_seconds=idle_seconds,
         )
     return embeddings, speech
+
+
+def semantic_search(settings: Settings, embeddings: EmbeddingModel | None) -> SemanticSearch | None:
+    """The embedding model as searches use it, where the settings say that they do."""
+    if embeddings is None or not settings.embedding_search:
+        return None
+    return SemanticSearch(
+        embeddings,
+        query_prefix=settings.embedding_query_prefix,
+        passage_prefix=settings.embedding_passage_prefix,
+    )
 
 
 def _preset(registry: Registry, model_id: str) -> Mapping[str, Any]:

@@ -30,22 +30,28 @@ class EmbeddingModel:
         texts: Sequence[str],
         *,
         dimension: int | None = None,
+        cut: bool = False,
         is_wanted: Callable[[], bool] = lambda: True,
     ) -> Embeddings:
-        """A vector for each text. Raises ServiceError (see ExtraModel), and InvalidFields for a text that is too long
-        and for a `dimension` that the model's vectors do not have."""
+        """A vector for each text. Raises ServiceError (see ExtraModel), and InvalidFields for a `dimension` that the
+        model's vectors do not have, and for a text that is too long unless it may be `cut`."""
 
         def make(model: Embedder, deadline: float) -> EmbeddingJob:
             if dimension not in (None, model.info.dimension):
                 raise InvalidInput("dimensions", f"the vectors of {self.id} have {model.info.dimension}")
             job = model.job(texts, deadline=deadline)
             long = [place for place, text in enumerate(job.todo) if text.truncated]
-            if long:
+            if long and not cut:
                 limit = model.info.context_length
                 raise InvalidInput(f"input[{long[0]}]", f"longer than {limit} tokens, which is what {self.id} reads")
             return job
 
         return self.memory.run(make, is_wanted=is_wanted)
+
+    def fingerprint(self) -> str:
+        """Names the file in the state that it is in: vectors of another one do not compare."""
+        state = self._path.stat()
+        return f"{self._path.name} {state.st_size} {state.st_mtime_ns}"
 
     def _load(self) -> Embedder:
         from ai_core.engine.backends.llama_cpp.embedder import LlamaCppEmbedder

@@ -13,6 +13,7 @@ from ai_core import audit, usage_sums
 from ai_core.component_watch import LOOK_EVERY, ComponentWatch
 from ai_core.idle_model import IdleModel
 from ai_core.knowledge import importer, sheet_importer
+from ai_core.knowledge.current import CurrentKnowledge
 from ai_core.knowledge.errors import KnowledgeError
 from ai_core.settings import Settings
 from ai_core.webhooks import Webhooks
@@ -22,7 +23,7 @@ from common.scheduler import Scheduler
 
 logger = logging.getLogger(__name__)
 
-HOUR = 3600.0
+MINUTE, HOUR = 60.0, 3600.0
 IDLE_LOOK = 30.0  # seconds
 DELIVER_EVERY = 5.0
 
@@ -85,6 +86,12 @@ def update_knowledge(settings: Settings, database: peewee.Database) -> None:
     except KnowledgeError:
         logger.warning("the knowledge was not updated: the earlier revision stays active")
         raise
+
+
+def compute_vectors(scheduler: Scheduler, knowledge: CurrentKnowledge) -> None:
+    """Add the job that gives the articles the vectors that they lack. They are files: each host computes its own."""
+    name = f"article vectors {socket.gethostname()[:30]}"
+    scheduler.every(name, MINUTE, lambda: knowledge.compute_vectors(lambda: not scheduler.stopping.is_set()))
 
 
 def log_directory(settings: Settings) -> Path:

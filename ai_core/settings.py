@@ -39,6 +39,9 @@ class Settings:
     download_timeout: float
     model_aliases: tuple[str, ...]
     embedding_model_file: Path | None
+    embedding_search: bool
+    embedding_query_prefix: str
+    embedding_passage_prefix: str
     speech_model_dir: Path | None
     max_audio_length: int
     max_audio_seconds: float
@@ -106,6 +109,9 @@ class Settings:
             download_timeout=env.number("DOWNLOAD_TIMEOUT", 30, minimum=1, maximum=600),
             model_aliases=env.words("MODEL_ALIASES"),
             embedding_model_file=env.existing_file("EMBEDDING_MODEL_FILE"),
+            embedding_search=_embedding_search(env),
+            embedding_query_prefix=env.text("EMBEDDING_QUERY_PREFIX", ""),
+            embedding_passage_prefix=env.text("EMBEDDING_PASSAGE_PREFIX", ""),
             speech_model_dir=env.existing_folder("SPEECH_MODEL_DIR"),
             max_audio_length=env.integer("MAX_AUDIO_LENGTH", 26_214_400, minimum=1_024, maximum=1_073_741_824),
             max_audio_seconds=env.number("MAX_AUDIO_SECONDS", 600, minimum=1, maximum=36_000),
@@ -194,6 +200,13 @@ def _secrets(env: Environment) -> tuple[str, ...]:
     if any(len(secret) < SHORTEST_SECRET for secret in secrets):
         raise SettingError(f"SECRET_KEY: each secret needs {SHORTEST_SECRET} characters or more")
     return secrets
+
+
+def _embedding_search(env: Environment) -> bool:
+    wanted = env.choice("EMBEDDING_SEARCH", "false", ("true", "false")) == "true"
+    if wanted and env.existing_file("EMBEDDING_MODEL_FILE") is None:
+        raise SettingError("EMBEDDING_SEARCH: needs EMBEDDING_MODEL_FILE")
+    return wanted
 
 
 def _time_of_day(env: Environment, name: str, default: str) -> str | None:

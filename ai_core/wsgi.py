@@ -9,7 +9,7 @@ from flask import Flask
 from ai_core.app import create_app
 from ai_core.composition import begin_to_load, compose, heartbeat
 from ai_core.embedding_model import EmbeddingModel
-from ai_core.jobs import IDLE_LOOK
+from ai_core.jobs import IDLE_LOOK, compute_vectors
 from ai_core.settings import Settings
 from ai_core.speech_model import SpeechModel
 from common.log import configure_logging
@@ -27,6 +27,8 @@ def build() -> Flask:
         if extra is not None:
             parts.operations.jobs.every_process(f"idle {extra.id}", IDLE_LOOK, extra.memory.unload_if_idle)
             atexit.register(extra.memory.stop)
+    if settings.embedding_search:
+        compute_vectors(parts.operations.jobs, parts.knowledge)
     parts.operations.start()
     atexit.register(parts.operations.stop)
     if parts.downloads is not None:

@@ -19,7 +19,7 @@ from ai_core.catalog.formats import Format
 from ai_core.catalog.loading import LoadingOptions, ModelLoader, Prepared
 from ai_core.catalog.registry import Registry
 from ai_core.checks import component_checks
-from ai_core.composition import extra_models
+from ai_core.composition import extra_models, semantic_search
 from ai_core.content_filter import ContentFilter
 from ai_core.downloads import build_downloads
 from ai_core.engine.backends.scripted import ScriptedBackend
@@ -122,7 +122,13 @@ def build_core(
     host = ModelHost(
         loader if model is None else ModelLoader(options, settings.data_dir), grace_seconds=settings.model_switch_grace
     )
-    knowledge = CurrentKnowledge(database, settings.data_dir, sheets=settings.practical_sheets)
+    embeddings, speech = extra_models(settings)
+    knowledge = CurrentKnowledge(
+        database,
+        settings.data_dir,
+        sheets=settings.practical_sheets,
+        semantic=semantic_search(settings, embeddings),
+    )
     store = None if settings.redis_url is None else RedisStore(settings.redis_url, prefix="test", timeout=0.5)
     cache = AnswerCache(ttl=settings.answer_cache_seconds, max_bytes=settings.answer_cache_bytes, store=store)
     named = [Declaration.of_entry(entry, "settings") for entry in (SCRIPTED if model is None else model,)]
@@ -156,7 +162,6 @@ def build_core(
     )
     operations.usage.start()
     downloads = build_downloads(settings, database, operations.webhooks, registry)
-    embeddings, speech = extra_models(settings)
     parts = Parts(
         database, host, knowledge, assistant, operations, store, registry, parameters, embeddings, speech, downloads
     )

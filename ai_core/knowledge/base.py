@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import copy
 from datetime import date
 from pathlib import Path
@@ -13,12 +13,13 @@ import peewee
 
 from ai_core.knowledge.article import Article, state_on
 from ai_core.knowledge.asking_sentences import sentences_to_try
+from ai_core.knowledge.directory import without_numbers
 from ai_core.knowledge.errors import KnowledgeMissing
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.kept_index import kept_index
 from ai_core.knowledge.places import index_directory
 from ai_core.knowledge.relevance import RELEVANT
-from ai_core.knowledge.search import Searcher, SearchHit
+from ai_core.knowledge.search import CANDIDATES, Searcher, SearchHit
 from ai_core.knowledge.sheet import Sheet
 from ai_core.knowledge.sheet_base import SheetBase
 from ai_core.knowledge.sheet_search import SheetHit
@@ -36,6 +37,8 @@ class Hit(Protocol):
 
 
 AnyHit = TypeVar("AnyHit", bound=Hit)
+Nearest = Callable[[str, int], Sequence[int]]
+"""The positions of the articles nearest in meaning to a question, at most so many, best first."""
 Search = Callable[[str, int], list[AnyHit]]
 
 
@@ -49,6 +52,7 @@ class KnowledgeBase:
         self.revision = revision
         self.articles = articles
         self.sheets = sheets
+        self.nearest: Nearest | None = None
         self._searcher = Searcher(articles, index)
 
     @classmethod
@@ -75,6 +79,12 @@ class KnowledgeBase:
         other.sheets = sheets
         return other
 
+    def with_nearest(self, nearest: Nearest) -> KnowledgeBase:
+        """The same articles, found by what `nearest` gives too."""
+        other = copy(self)
+        other.nearest = nearest
+        return other
+
     def __len__(self) -> int:
         return len(self.articles)
 
@@ -85,7 +95,9 @@ class KnowledgeBase:
 
     def search(self, query: str, limit: int = 10) -> list[SearchHit]:
         """The best hits for `query`, articles that it names first; may be less than relevant."""
-        return self._searcher.search(query, limit)
+        words = without_numbers(query)
+        near = self.nearest(words, limit + CANDIDATES) if self.nearest is not None and words.strip() else ()
+        return self._searcher.search(query, limit, near)
 
     def relevant(self, query: str, limit: int = 10) -> list[SearchHit]:
         """The hits that an answer can be grounded on: none for a question that has nothing to do with the Code. In a

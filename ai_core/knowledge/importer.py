@@ -18,7 +18,7 @@ from ai_core.knowledge.article import IN_FORCE, Article
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.legi import parse_code
 from ai_core.knowledge.package import PACKAGE, CodeFile, read_package
-from ai_core.knowledge.places import index_directory, package_directory
+from ai_core.knowledge.places import index_directory, package_directory, vectors_directory
 from ai_core.knowledge.registry import fetch_package
 from ai_core.knowledge.update_session import forget_packages, update_session
 from ai_core.storage import KnowledgeArticle, KnowledgeRevision
@@ -106,4 +106,5 @@ def _forget_revisions(data_dir: Path) -> None:
     for old in list(newest)[KEPT_REVISIONS:]:
         KnowledgeArticle.delete().where(KnowledgeArticle.revision == old.revision).execute()
         old.delete_instance()
-        shutil.rmtree(index_directory(data_dir, old.revision), ignore_errors=True)
+        for directory in (index_directory(data_dir, old.revision), vectors_directory(data_dir, old.revision)):
+            shutil.rmtree(directory, ignore_errors=True)

@@ -20,6 +20,11 @@ def index_directory(data_dir: Path, revision: str) -> Path:
     return knowledge_directory(data_dir) / revision
 
 
+def vectors_directory(data_dir: Path, revision: str) -> Path:
+    """The vectors of the articles of `revision`; beside its index, which is replaced as a whole."""
+    return knowledge_directory(data_dir) / f"{revision}.vectors"
+
+
 def sheet_index_directory(data_dir: Path, revision: str) -> Path:
     """The search index of `revision` of the practical sheets."""
     return knowledge_directory(data_dir) / f"sheets-{revision}"

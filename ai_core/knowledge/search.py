@@ -20,6 +20,7 @@ from ai_core.knowledge.article import IN_FORCE, Article
 from ai_core.knowledge.cross_references import times_cited
 from ai_core.knowledge.directory import ArticleDirectory, without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
+from ai_core.knowledge.fusion import fused
 from ai_core.knowledge.index import SearchIndex
 from ai_core.knowledge.question import Question
 from ai_core.knowledge.relevance import strength
@@ -81,19 +82,21 @@ class Searcher:
         self._section_sizes = np.bincount(self._sections)
         self._factors = _factors(articles, self._ranking)
 
-    def search(self, query: str, limit: int) -> list[SearchHit]:
-        """The best `limit` hits: articles named in `query` first, then those that its words find."""
+    def search(self, query: str, limit: int, nearest: Sequence[int] = ()) -> list[SearchHit]:
+        """The best `limit` hits: articles named in `query` first, then those that its words find, fused with those
+        `nearest` in meaning (positions, best first) where there are such."""
         named = self.directory.named_in(query)
         question = Question.parse(
             without_numbers(query), synonyms=self._ranking.synonyms, stem_of=self._speller.stem_of
         )
         hits = [self._hit(position, 1.0, question) for position in named[:limit]]
         if len(hits) < limit:
-            found = [(position, score) for position, score in self._ranked(question, limit) if position not in named]
+            ranked = self._ranked(question, limit, [at for at in nearest if self._articles[at].state == IN_FORCE])
+            found = [(position, score) for position, score in ranked if position not in named]
             hits += [self._hit(position, score, question) for position, score in found[: limit - len(hits)]]
         return hits
 
-    def _ranked(self, question: Question, limit: int) -> list[tuple[int, float]]:
+    def _ranked(self, question: Question, limit: int, nearest: Sequence[int]) -> list[tuple[int, float]]:
         """Positions and scores in 0..1, best first."""
         scores = self._scores(question)
         count = min(len(scores), limit + CANDIDATES)
@@ -101,8 +104,11 @@ class Searcher:
         order = [int(position) for position in best[np.lexsort((best, -scores[best]))] if scores[position] > 0]
         if not order:
             return []
-        ranked = self._spread(order, scores, limit)
+        ranked = self._spread(order, scores, limit if not nearest else len(order))
+        # Cosines of a model that we do not know say nothing of relevance: that is the words' alone.
         first = strength(question, self._index.terms, [position for position, _ in ranked[:5]])
+        if nearest:
+            ranked = fused([position for position, _ in ranked], nearest)[:limit]
         return [(position, first * score / ranked[0][1]) for position, score in ranked]
 
     def _scores(self, question: Question) -> Floats:
