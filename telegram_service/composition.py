@@ -22,6 +22,7 @@ from telegram_service.checks import component_checks
 from telegram_service.intake import Intake
 from telegram_service.key_storage import ApiKey
 from telegram_service.mailbox import PREFIX, Mailbox
+from telegram_service.pace import Pace
 from telegram_service.poller import Poller
 from telegram_service.settings import Settings
 from telegram_service.storage import COMPONENT, MIGRATIONS
@@ -115,7 +116,11 @@ def compose(settings: Settings) -> Parts:
         store=store,
         mailbox=mailbox,
         intake=Intake(mailbox),
-        telegram=TelegramApi(settings.telegram_bot_token, settings.telegram_api_url),
+        telegram=TelegramApi(
+            settings.telegram_bot_token,
+            settings.telegram_api_url,
+            pace=Pace(store, overall=settings.messages_per_second),
+        ),
         ai=AiClient(settings.ai_api_url, settings.ai_api_key, timeout=settings.ai_timeout),
         keys=KeyBook(ApiKey),
     )

@@ -30,6 +30,7 @@ class Settings:
     secret_key: tuple[str, ...] = field(repr=False)
     telegram_bot_token: str = field(repr=False)
     telegram_api_url: str
+    messages_per_second: int
     webhook_url: str | None
     webhook_secret: str | None = field(repr=False)
     webhook_max_connections: int
@@ -84,6 +85,7 @@ class Settings:
             secret_key=_secrets(env),
             telegram_bot_token=_token(env),
             telegram_api_url=_url("TELEGRAM_API_URL", env.text("TELEGRAM_API_URL", BOT_API)),
+            messages_per_second=env.integer("MESSAGES_PER_SECOND", 28, minimum=1, maximum=1_000_000),
             webhook_url=_optional_url(env, "WEBHOOK_URL"),
             webhook_secret=_webhook_secret(env),
             webhook_max_connections=env.integer("WEBHOOK_MAX_CONNECTIONS", 16, minimum=1, maximum=100),
