@@ -49,6 +49,7 @@ logger = logging.getLogger(__name__)
 
 BOT_API = "https://api.telegram.org"
 TIMEOUT = 20.0  # seconds
+HURRY = 4.0  # seconds, for what is not worth more
 PATIENCE = 10.0  # seconds that a call waits for its turn or after a 429
 MAX_DOWNLOAD = 20 * 1024 * 1024  # bytes: what getFile hands out
 SCOPES: Mapping[str, Callable[[], Any]] = {
@@ -99,14 +100,14 @@ class TelegramApi:
 
     # -- messages -----------------------------------------------------------------------------------------------------
 
-    def send(self, to: Address, part: Part, *, keyboard: Keyboard = (), patience: float = PATIENCE) -> int:
+    def send(self, to: Address, part: Part, *, keyboard: Keyboard = ()) -> int:
         """Write a message; returns its id. TelegramAway with `uncertain`: perhaps it was written."""
-        return int(self._marked_up(part, lambda one: self._send(to, one, keyboard, patience))["message_id"])
+        return int(self._marked_up(part, lambda one: self._send(to, one, keyboard))["message_id"])
 
-    def edit(self, chat: int, message: int, part: Part, *, keyboard: Keyboard = (), patience: float = PATIENCE) -> None:
-        """Let a message of ours say `part`; fine where it does already. With `patience` 0 nothing is waited for. Raises
+    def edit(self, chat: int, message: int, part: Part, *, keyboard: Keyboard = (), hurry: bool = False) -> None:
+        """Let a message of ours say `part`; fine where it does already. In a `hurry` nothing is waited for. Raises
         MessageGone."""
-        self._marked_up(part, lambda one: self._edit(chat, message, one, keyboard, patience))
+        self._marked_up(part, lambda one: self._edit(chat, message, one, keyboard, hurry))
 
     def set_keyboard(self, chat: int, message: int, keyboard: Keyboard) -> None:
         """Give a message of ours other buttons, or none; fine where it has them already. Raises MessageGone."""
@@ -132,7 +133,8 @@ class TelegramApi:
         wait = self._pace.closed_for(to.chat)
         if wait > 0:
             raise Flooded(wait)
-        self._called(to.chat, "send_chat_action", to.chat, action, message_thread_id=to.topic)
+        options = {"message_thread_id": to.topic, "timeout": HURRY}
+        self._called(to.chat, "send_chat_action", to.chat, action, **options)
 
     def draft(self, to: Address, draft_id: int, part: Part) -> None:
         """Show a message that is being written, in a private chat; `draft_id` is not 0. Waits for nothing."""
@@ -203,13 +205,15 @@ class TelegramApi:
 
     # -- within -------------------------------------------------------------------------------------------------------
 
-    def _send(self, to: Address, part: Part, keyboard: Keyboard, patience: float) -> Any:
+    def _send(self, to: Address, part: Part, keyboard: Keyboard) -> Any:
         options = {**_options(to), **_looks(part, keyboard)}
-        return self._in_chat(to.chat, patience, "send_message", to.chat, part.text, **options)
+        return self._in_chat(to.chat, PATIENCE, "send_message", to.chat, part.text, **options)
 
-    def _edit(self, chat: int, message: int, part: Part, keyboard: Keyboard, patience: float) -> Any:
+    def _edit(self, chat: int, message: int, part: Part, keyboard: Keyboard, hurry: bool) -> Any:
+        options = {**_looks(part, keyboard), "timeout": HURRY if hurry else None}
+        patience = 0.0 if hurry else PATIENCE
         with _fine_if("not modified"):
-            self._in_chat(chat, patience, "edit_message_text", part.text, chat, message, **_looks(part, keyboard))
+            self._in_chat(chat, patience, "edit_message_text", part.text, chat, message, **options)
 
     def _marked_up(self, part: Part, call: Callable[[Part], Any]) -> Any:
         """Telegram decides what entities are fine; a text whose entities it does not like goes out plain."""

@@ -96,22 +96,24 @@ class Transport:
         _serve(token, self)
 
     def post(self, method: str, params: Mapping[str, Any] | None, files: Any, timeout: float) -> Answer:
-        """Call `method` of the Bot API. Raises TelegramAway."""
+        """Call `method` of the Bot API. A `timeout` below telebot's own says that it is not worth a second attempt; a
+        longer one is for getUpdates, which waits on purpose. Raises TelegramAway."""
         address = f"{self._url}/bot{self._token}/{method}"
-        read = max(timeout, self._timeout) if method == "getUpdates" else self._timeout
-        return self._tried(
-            method in REPEATABLE,
-            lambda: Answer(
-                self._session.post(
-                    address, data=params or {}, files=files, timeout=(CONNECT_TIMEOUT, read), allow_redirects=False
-                )
-            ),
-        )
+        wait = timeout if method == "getUpdates" else min(timeout, self._timeout)
+        attempts = ATTEMPTS if timeout >= apihelper.READ_TIMEOUT else 1
+
+        def call() -> Answer:
+            waits = (min(CONNECT_TIMEOUT, wait), wait)
+            return Answer(
+                self._session.post(address, data=params or {}, files=files, timeout=waits, allow_redirects=False)
+            )
+
+        return self._tried(call, attempts, repeatable=method in REPEATABLE)
 
     def download(self, path: str, most_bytes: int) -> bytes:
         """The content of a file, by the `file_path` of getFile. Raises TelegramAway, ValueError where it is larger."""
         address = f"{self._url}/file/bot{self._token}/{path}"
-        return self._tried(True, lambda: self._read(address, most_bytes))
+        return self._tried(lambda: self._read(address, most_bytes), ATTEMPTS, repeatable=True)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -130,8 +132,8 @@ class Transport:
                     raise ValueError("larger than it may be")
             return content
 
-    def _tried(self, repeatable: bool, call: Callable[[], Result]) -> Result:
-        for attempt in range(1, ATTEMPTS + 1):
+    def _tried(self, call: Callable[[], Result], attempts: int, *, repeatable: bool) -> Result:
+        for attempt in range(1, attempts + 1):
             wait = self._circuit.admit()
             if wait > 0:
                 raise TelegramAway("away", uncertain=False, retry_after=wait)
@@ -144,7 +146,7 @@ class Transport:
                 self._circuit.answered()
                 return answer
             logger.warning("Telegram does not answer", extra={"reason": reason, "attempt": attempt})
-            if attempt == ATTEMPTS or (uncertain and not repeatable):
+            if attempt == attempts or (uncertain and not repeatable):
                 break
             self._sleep(random.uniform(0.1, 0.3) * 2**attempt)
         raise TelegramAway(reason, uncertain=uncertain)  # what requests says holds the address

@@ -243,7 +243,7 @@ def test_a_chat_is_written_to_once_a_second_after_a_burst(
         api.send(HERE, HELLO)
     assert clock.now - 1000 == pytest.approx(3)
     with pytest.raises(Flooded):
-        api.edit(PERSON, telegram.messages(PERSON)[0].id, Part("x"), patience=0)
+        api.edit(PERSON, telegram.messages(PERSON)[0].id, Part("x"), hurry=True)
 
 
 def test_groups_are_written_to_more_slowly() -> None:
