@@ -88,7 +88,7 @@ class Settings:
             messages_per_second=env.integer("MESSAGES_PER_SECOND", 28, minimum=1, maximum=1_000_000),
             webhook_url=_optional_url(env, "WEBHOOK_URL"),
             webhook_secret=_webhook_secret(env),
-            webhook_max_connections=env.integer("WEBHOOK_MAX_CONNECTIONS", 16, minimum=1, maximum=100),
+            webhook_max_connections=env.integer("WEBHOOK_MAX_CONNECTIONS", 8, minimum=1, maximum=100),
             ai_api_url=_url("AI_API_URL", env.text("AI_API_URL", "http://127.0.0.1:8000")),
             ai_api_key=env.text("AI_API_KEY"),
             ai_timeout=env.number("AI_TIMEOUT", 60, minimum=1, maximum=600),
