@@ -42,8 +42,8 @@ def check_records(name: str, kind: str, expected: Sequence[str]) -> Check:
     found = [plain(line) for line in done.stdout.splitlines() if not line.startswith(";")]
     missing = [value for value in expected if plain(value) not in found]
     if missing:
-        return Check(Status.DOWN, f"Should be {' and '.join(missing)}; is {' and '.join(found) or 'missing'}.")
-    return Check(Status.OK, f"{' and '.join(expected)}.")
+        return Check(Status.DOWN, f"Should be {' and '.join(missing)}; is {' and '.join(found) or 'missing'}")
+    return Check(Status.OK, " and ".join(expected))
 
 
 def plain(value: str) -> str:

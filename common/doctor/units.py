@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Mapping
 
 from common.health import Check, Status
 
 TIMEOUT = 15  # seconds
-PROPERTIES = "LoadState,ActiveState,SubState,NRestarts,Result,StatusText"
+RECENTLY = 86_400  # seconds: between two daily looks
+PROPERTIES = "LoadState,ActiveState,SubState,NRestarts,Result,StatusText,ActiveEnterTimestampMonotonic"
 
 
 def check_unit(name: str) -> Check:
-    """Whether `name` is active, and how often it came back since it was started."""
+    """Whether `name` is active, and whether it failed and came back within a day."""
     shown = properties("show", f"--property={PROPERTIES}", name)
     if shown.get("LoadState") != "loaded":
         return Check(Status.DOWN, f"Not installed ({shown.get('LoadState', 'systemd does not answer')}).")
+    journal = f"see `journalctl --unit={name}`"
     state = f"{shown.get('ActiveState')} ({shown.get('SubState')})"
     if shown.get("ActiveState") != "active":
-        return Check(Status.DOWN, f"{state}, {shown.get('Result', 'unknown')}: look at `journalctl --unit={name}`.")
-    restarts = int(shown.get("NRestarts") or 0)
-    if restarts:
-        return Check(Status.DEGRADED, f"{state}, but it came back {restarts} times: `journalctl --unit={name}`.")
+        return Check(Status.DOWN, f"{state}, {shown.get('Result', 'unknown')}: {journal}.")
+    active_for = time.monotonic() - int(shown.get("ActiveEnterTimestampMonotonic") or 0) / 1_000_000
+    if int(shown.get("NRestarts") or 0) and active_for < RECENTLY:
+        return Check(Status.DEGRADED, f"{state}, but it failed {active_for / 3_600:.1f} hours ago: {journal}.")
     return Check(Status.OK, f"{state}. {shown.get('StatusText', '')}".strip())
 
 

@@ -28,7 +28,7 @@ LOOSEST = 2.0  # of systemd-analyze's exposure level
 
 # Each was checked with the systemd-analyze of systemd 247 (Debian 11); Ubuntu 22.04 has 249. Check what you add there.
 KNOWN_TO_247 = """
-After Also AmbientCapabilities Backlog CapabilityBoundingSet DefaultInstance Description DynamicUser Environment
+After Also AmbientCapabilities Backlog CapabilityBoundingSet DefaultInstance Description Environment
 EnvironmentFile ExecStart Group KeyringMode KillMode LimitCORE LimitNOFILE ListenStream LoadCredential LockPersonality
 MemoryDenyWriteExecute NoDelay NoNewPrivileges NotifyAccess OnCalendar PartOf Persistent PrivateDevices PrivateTmp
 PrivateUsers ProcSubset ProtectClock ProtectControlGroups ProtectHome ProtectHostname ProtectKernelLogs

@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import IPv6Address
@@ -116,7 +117,7 @@ def test_records_are_found_among_others_and_in_pieces(program: Program) -> None:
     assert check_records("s._domainkey.example.org", "TXT", ["v=DKIM1; p=abc"]).status is Status.OK
     missing = check_records("example.org", "TXT", ["v=spf1 mx -all"])
     assert missing.status is Status.DOWN
-    assert missing.detail == "Should be v=spf1 mx -all; is other and v=DKIM1; p=abc."
+    assert missing.detail == "Should be v=spf1 mx -all; is other and v=DKIM1; p=abc"
 
 
 def test_without_a_resolver_records_are_not_said_to_be_missing(program: Program) -> None:
@@ -143,11 +144,17 @@ def test_the_kernels_addresses_are_read() -> None:
 
 
 def test_units_are_active_or_the_journal_is_named(program: Program) -> None:
-    active = r"LoadState=loaded\nActiveState=active\nSubState=running\nNRestarts=%s\nStatusText=demo is loaded.\n"
-    program("systemctl", f"printf '{active}' 0")
+    active = (
+        r"LoadState=loaded\nActiveState=active\nSubState=running\nNRestarts=%s\nStatusText=demo is loaded.\n"
+        r"ActiveEnterTimestampMonotonic=%s\n"
+    )
+    now, yesterday = int(time.monotonic() * 1e6), int((time.monotonic() - 90_000) * 1e6)
+    program("systemctl", f"printf '{active}' 0 {now}")
     assert check_unit("ai-core.service").detail == "active (running). demo is loaded."
-    program("systemctl", f"printf '{active}' 3")
+    program("systemctl", f"printf '{active}' 3 {now}")
     assert check_unit("ai-core.service").status is Status.DEGRADED
+    program("systemctl", f"printf '{active}' 3 {yesterday}")
+    assert check_unit("ai-core.service").status is Status.OK, "that was told yesterday"
     program("systemctl", r"printf 'LoadState=loaded\nActiveState=failed\nSubState=failed\nResult=watchdog\n'")
     failed = check_unit("ai-core.service")
     assert (failed.status, "watchdog" in failed.detail) == (Status.DOWN, True)
