@@ -72,7 +72,10 @@ class Replies:
     ) -> int:
         """Let there be a message for part `position` of the answer, and return its id: a new one says `part`."""
         with connection(self._database):
-            return self._place(_begun(update_id, name, person), position, to, part, keyboard)
+            with self._database.atomic():
+                reply = _begun(update_id, name, person)
+                _part(reply, position)
+            return self._place(reply, position, to, part, keyboard)
 
     def is_open(self, update_id: int, *, name: str = ANSWER) -> bool:
         """Whether nothing is decided yet: what is shown of the answer may still change."""
@@ -152,11 +155,14 @@ class Replies:
         if reply.state != ReplyState.READY:
             return
         with self._given_up_when_blocked(reply):
-            for part in _parts(reply):
+            parts = _parts(reply)
+            for part in parts:
                 if part.content is None:  # the answer was longer while it was being written
                     self._remove(part, to)
                 elif part.state != PartState.SHOWN:
                     self._show(reply, part, to)
+                    if part is not parts[-1]:  # then all of it is, which is noted next: each note waits for the disk
+                        ReplyPart.update(state=PartState.SHOWN).where(ReplyPart.id == part.id).execute()
         self._settle(reply, ReplyState.DELIVERED)
 
     def _show(self, reply: Any, part: Any, to: Address) -> None:
@@ -169,7 +175,6 @@ class Replies:
                 break
             except MessageGone:  # the person removed it: they get another one, once
                 ReplyPart.update(message_id=None).where(ReplyPart.id == part.id).execute()
-        ReplyPart.update(state=PartState.SHOWN).where(ReplyPart.id == part.id).execute()
 
     def _place(self, reply: Any, position: int, to: Address, part: Part, keyboard: Keyboard) -> int:
         stored = _part(reply, position)
