@@ -195,7 +195,8 @@ def _failure(response: requests.Response, request_id: str) -> AiAway | AiRefused
         told = {}
     told = told.get("error", told) if isinstance(told, dict) else {}  # under /v1 in OpenAI's shape
     logger.warning("AI core gave no answer", extra={"request": request_id, "status": status})
-    if status < 500 and status not in NOT_YET:
-        return AiRefused(status, str(told.get("code") or "refused"), str(told.get("message") or ""))
+    code = "body_too_large" if status == 413 else told.get("code")  # a proxy refuses large bodies, in HTML
+    if 400 <= status < 500 and status not in NOT_YET and code:
+        return AiRefused(status, str(code), str(told.get("message") or ""))
     text = response.headers.get("Retry-After", "")
     return AiAway(f"ai_{status}", min(float(text), LONGEST_WAIT) if text.isdecimal() else None)

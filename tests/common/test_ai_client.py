@@ -176,6 +176,14 @@ def test_a_connection_that_was_cut_is_tried_once_more() -> None:
     assert len(heard) == 2
 
 
+@pytest.mark.parametrize("status", [b"301 Moved", b"404 Not Found", b"502 Bad Gateway"])
+def test_what_a_proxy_says_is_not_about_the_request(status: bytes) -> None:
+    reply = b"HTTP/1.1 %s\r\nLocation: /\r\nContent-Length: 6\r\nConnection: close\r\n\r\n<html>" % status
+    with raw_server(reply) as (url, _), pytest.raises(AiAway) as away:
+        client(url).chat({"message": "x"}, "r1")
+    assert away.value.reason == f"ai_{status[:3].decode()}"
+
+
 def test_an_answer_that_does_not_come_is_not_asked_for_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asking = client(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout=0.05)
