@@ -3,142 +3,41 @@ in telegram_rules. A parameter that a method does not have is refused, where Tel
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from tests import telegram_rules as rules
+from tests.telegram_account import Account
+from tests.telegram_calls import Told, Upload, method
 from tests.telegram_chats import Chat, Chats, Shown
 from tests.telegram_faults import Rates
-from tests.telegram_rules import Refused, bad
+from tests.telegram_rules import bad
 from tests.telegram_updates import Updates
 
-Told = Mapping[str, Any]
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current "
     "content and reply markup of the message"
 )
 OLD_QUERY = "query is too old and response timeout expired or query ID is invalid"
-OBJECTS = frozenset(
-    {"entities", "caption_entities", "reply_markup", "reply_parameters", "link_preview_options", "commands"}
-    | {"scope", "allowed_updates", "reaction"}
-)
 ANYWHERE = ("message_thread_id", "reply_parameters", "reply_markup", "disable_notification", "protect_content")
 
 
-@dataclass(frozen=True)
-class Call:
-    """A request of the bot: its parameters as sent, its status (0: none was told), when it came (time.monotonic)."""
-
-    method: str
-    parameters: Told
-    status: int
-    at: float
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A part of a multipart body."""
-
-    name: str
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Method:
-    """What does it, and the names of its parameters."""
-
-    function: Callable[[Methods, Told], object]
-    known: frozenset[str]
-    required: frozenset[str]
-
-
-METHODS: dict[str, Method] = {}
-
-
-def method(*required: str, optional: tuple[str, ...] = ()) -> Callable[[Callable[[Any, Told], object]], object]:
-    """Registers a method of the API under its own name: send_message is sendMessage."""
-
-    def register(function: Callable[[Any, Told], object]) -> object:
-        name = re.sub("_([a-z])", lambda found: found[1].upper(), function.__name__)
-        METHODS[name] = Method(function, frozenset(required + optional), frozenset(required))
-        return function
-
-    return register
-
-
-class Methods:
+class Methods(Account):
     """Called with the parameters as sent, by any thread, one at a time but for getUpdates."""
 
     def __init__(self, bot: dict[str, Any], chats: Chats, updates: Updates, rates: Rates | None) -> None:
+        super().__init__(bot, updates)
         self.actions: list[tuple[int, str]] = []
         self.answers: list[tuple[str, str]] = []
-        self.commands: dict[tuple[str, str], list[dict[str, str]]] = {}
-        self.descriptions: dict[tuple[str, str], str] = {}
         self.queries: set[str] = set()
         self.files: dict[str, bytes] = {}
-        self._bot = bot
         self._chats = chats
-        self._updates = updates
         self._rates = rates
-
-    def find(self, name: str, parameters: Told) -> Callable[[], object]:
-        """The call, ready to be made. Raises Refused."""
-        found = METHODS.get(name)
-        if found is None:
-            raise Refused(404, "Not Found: method not found")
-        unknown = set(parameters) - found.known
-        if unknown:
-            raise bad(f"{name} has no parameter {', '.join(sorted(unknown))}")
-        missing = {name for name in found.required if parameters.get(name) in (None, "")}
-        if missing:
-            raise bad("message text is empty" if missing == {"text"} else f"parameter {min(missing)} is required")
-        told = {key: _read(key, value) for key, value in parameters.items()}
-        return lambda: found.function(self, told)
 
     def keep_file(self, content: bytes, more: Told) -> dict[str, Any]:
         """A file of a message, which getFile finds."""
         file_id = f"file_{len(self.files) + 1}"
         self.files[file_id] = content
         return {**_file(file_id, content), **more}
-
-    @method()
-    def get_me(self, told: Told) -> object:
-        return {**self._bot, "can_join_groups": True, "can_read_all_group_messages": False}
-
-    @method("url", optional=("secret_token", "max_connections", "allowed_updates", "drop_pending_updates"))
-    def set_webhook(self, told: Told) -> object:
-        # Plain HTTP is what a local Bot API server allows, and this one stands on the loopback.
-        if not re.match(r"https://|http://(127\.0\.0\.1|localhost|\[::1\])[:/]", told["url"]):
-            raise bad("bad webhook: An HTTPS URL must be provided for webhook")
-        secret, connections = told.get("secret_token"), int(told.get("max_connections", 40))
-        if secret is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,256}", secret):
-            raise bad("secret token contains unallowed characters")
-        if not 1 <= connections <= 100:
-            raise bad("max_connections is out of range")
-        self._drop(told)
-        self._updates.set_webhook(told["url"], secret, connections, told.get("allowed_updates"))
-        return True
-
-    @method(optional=("drop_pending_updates",))
-    def delete_webhook(self, told: Told) -> object:
-        self._drop(told)
-        self._updates.set_webhook("", None, 40, None)
-        return True
-
-    @method()
-    def get_webhook_info(self, told: Told) -> object:
-        waiting = self._updates.waiting()
-        return {"has_custom_certificate": False, **self._updates.webhook, "pending_update_count": waiting}
-
-    @method(optional=("offset", "limit", "timeout", "allowed_updates"))
-    def get_updates(self, told: Told) -> object:
-        if told.get("allowed_updates"):
-            self._updates.allowed = frozenset(told["allowed_updates"])
-        limit, timeout = int(told.get("limit", 100)), float(told.get("timeout", 0))
-        return self._updates.get(int(told.get("offset", 0)), min(max(limit, 1), 100), min(timeout, 50))
 
     @method("chat_id", "text", optional=("entities", "link_preview_options", *ANYWHERE))
     def send_message(self, told: Told) -> object:
@@ -229,28 +128,6 @@ class Methods:
         message.reaction = told["reaction"][0]["emoji"] if told.get("reaction") else None
         return True
 
-    @method("commands", optional=("scope", "language_code"))
-    def set_my_commands(self, told: Told) -> object:
-        self.commands[_whose(told)] = [dict(command) for command in rules.checked_commands(told["commands"])]
-        return True
-
-    @method(optional=("scope", "language_code"))
-    def get_my_commands(self, told: Told) -> object:
-        return self.commands.get(_whose(told), [])
-
-    @method(optional=("scope", "language_code"))
-    def delete_my_commands(self, told: Told) -> object:
-        self.commands.pop(_whose(told), None)
-        return True
-
-    @method(optional=("description", "language_code"))
-    def set_my_description(self, told: Told) -> object:
-        return self._describe("description", told, 512)
-
-    @method(optional=("short_description", "language_code"))
-    def set_my_short_description(self, told: Told) -> object:
-        return self._describe("short_description", told, 120)
-
     @method("file_id")
     def get_file(self, told: Told) -> object:
         file_id: str = told["file_id"]
@@ -260,16 +137,6 @@ class Methods:
         if len(content) > rules.MAX_DOWNLOAD:
             raise bad("file is too big")
         return {**_file(file_id, content), "file_path": f"documents/{file_id}"}
-
-    def _describe(self, kind: str, told: Told, most: int) -> bool:
-        if len(told.get(kind, "")) > most:
-            raise bad(f"{kind} is too long")
-        self.descriptions[kind, told.get("language_code", "")] = told.get(kind, "")
-        return True
-
-    def _drop(self, told: Told) -> None:
-        if str(told.get("drop_pending_updates")).lower() in ("true", "1"):
-            self._updates.drop()
 
     def _new(self, told: Told) -> Shown:
         chat, reply = self._chats.reachable(told["chat_id"]), told.get("reply_parameters")
@@ -299,19 +166,6 @@ class Methods:
     def _count(self, chat: int) -> None:
         if self._rates is not None:
             self._rates.count(chat)
-
-
-def _read(name: str, value: object) -> object:
-    if name not in OBJECTS or not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise bad(f"can't parse {name} JSON object") from None
-
-
-def _whose(told: Told) -> tuple[str, str]:
-    return (told.get("scope") or {}).get("type", "default"), told.get("language_code", "")
 
 
 def _topic(chat: Chat, told: Told) -> int | None:
