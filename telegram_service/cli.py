@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import peewee
 
+from common.ai_client import AiAway, AiRefused
 from common.database import connection
 from common.env import SettingError
 from common.health import Status, run_checks
@@ -20,6 +22,7 @@ from telegram_service.composition import Parts, compose
 from telegram_service.process import SILENCE, run_poller, run_worker
 from telegram_service.settings import Settings
 from telegram_service.telegram_api import UPDATES, TelegramError
+from telegram_service.texts import LANGUAGES, menu, say
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except TelegramError as error:
         print(f"telegram-service: Telegram: {type(error).__name__} {error}".rstrip(), file=sys.stderr)
+        return 1
+    except (AiAway, AiRefused) as error:
+        print(f"telegram-service: the AI core: {error}", file=sys.stderr)
         return 1
     except (peewee.PeeweeException, RedisAway, OSError) as error:
         # The text of a database's error may quote what it was given.
@@ -54,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         commands.add_parser(name, help=text).set_defaults(command=command)
     _webhook_command(commands.add_parser("set-webhook", help="tell Telegram where to post updates (WEBHOOK_URL)"))
+    menus = commands.add_parser("set-menu", help="give the bot its commands and descriptions in both languages")
+    menus.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    menus.set_defaults(command=_set_menu)
+    _people_commands(commands.add_parser("users", help="export or erase all that is held of a person"))
     _letter_commands(commands.add_parser("dead-letters", help="list, revive what was given up"))
     _key_commands(commands.add_parser("keys", help="create, list, revoke keys for /metrics"))
     return parser
@@ -63,6 +73,14 @@ def _webhook_command(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     parser.add_argument("--remove", action="store_true", help="let a poller take updates instead; none is dropped")
     parser.set_defaults(command=_set_webhook)
+
+
+def _people_commands(parser: argparse.ArgumentParser) -> None:
+    commands = parser.add_subparsers(required=True, metavar="ACTION")
+    for name, command in (("export", _export), ("erase", _erase)):
+        one = commands.add_parser(name)
+        one.add_argument("id", type=int, help="Telegram's number of the person")
+        one.set_defaults(command=command)
 
 
 def _letter_commands(parser: argparse.ArgumentParser) -> None:
@@ -99,7 +117,7 @@ def _worker(settings: Settings, _: argparse.Namespace) -> int:
     beat.start()
     parts.await_database(stopping, progress.note)
     end_when_stuck(progress, settings.processing_timeout)
-    worker = parts.worker(settings, parts.handler(settings))
+    worker = parts.worker(settings, parts.handler())
     run_worker(worker, parts.scheduler(settings), stopping, progress, grace=settings.shutdown_grace)
     beat.stop()
     return 0
@@ -162,6 +180,28 @@ def _set_webhook(settings: Settings, options: argparse.Namespace) -> int:
     elif url and secret:
         telegram.set_webhook(url, secret, connections=settings.webhook_max_connections)
         print("Set.")
+    return 0
+
+
+def _set_menu(settings: Settings, options: argparse.Namespace) -> int:
+    telegram = compose(settings).telegram
+    for language, code in (("fr", ""), *((language, language) for language in LANGUAGES)):
+        print(f"{code or 'default':<8} {', '.join(menu(language))}")
+        if not options.dry_run:
+            telegram.set_commands(menu(language), language=code)
+            telegram.set_descriptions(say(language, "description"), say(language, "short_description"), language=code)
+    print("Nothing was changed." if options.dry_run else "Set.")
+    return 0
+
+
+def _export(settings: Settings, options: argparse.Namespace) -> int:
+    parts = _with_database(settings)
+    print(json.dumps(parts.bot.personal_data.export(options.id), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _erase(settings: Settings, options: argparse.Namespace) -> int:
+    print(f"Erased: {_with_database(settings).bot.personal_data.erase(options.id)} things.")
     return 0
 
 

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import peewee
 from prometheus_client.registry import Collector
@@ -17,8 +18,14 @@ from common.health import Check
 from common.key_book import KeyBook
 from common.redis_store import RedisStore
 from common.scheduler import Scheduler
-from telegram_service.api.health import QueueCollector
+from telegram_service.api.figures import BotCollector, QueueCollector
+from telegram_service.bot import Bot
+from telegram_service.bot_composition import build_bot
+from telegram_service.bot import Bot
+from telegram_service.bot_composition import build_bot
 from telegram_service.checks import component_checks
+from telegram_service.dispatcher import Dispatcher
+from telegram_service.dispatcher import Dispatcher
 from telegram_service.intake import Intake
 from telegram_service.key_storage import ApiKey
 from telegram_service.mailbox import PREFIX, Mailbox
@@ -28,7 +35,7 @@ from telegram_service.settings import Settings
 from telegram_service.storage import COMPONENT, MIGRATIONS
 from telegram_service.tables import bind_tables
 from telegram_service.telegram_api import TelegramApi
-from telegram_service.worker import Handler, Patience, Worker
+from telegram_service.worker import Patience, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -38,12 +45,12 @@ class Parts:
     """Everything that the processes of the service are made of."""
 
     database: peewee.Database
-    store: RedisStore
     mailbox: Mailbox
     intake: Intake
     telegram: TelegramApi
     ai: AiClient
     keys: KeyBook
+    bot: Bot
 
     def prepare_database(self) -> None:
         """Bring the schema up to date. Raises peewee.PeeweeException where the database does not answer."""
@@ -61,11 +68,11 @@ class Parts:
             else:
                 return
 
-    def worker(self, settings: Settings, handler: Handler) -> Worker:
+    def worker(self, settings: Settings) -> Worker:
         """What works the queue off."""
         return Worker(
             self.mailbox,
-            handler,
+            Dispatcher(self.bot),
             threads=settings.worker_threads,
             lease=settings.lease_seconds,
             patience=Patience(
@@ -76,13 +83,19 @@ class Parts:
             ),
         )
 
+    def handler(self) -> Handler:
+        """What knows the meaning of updates."""
+        return Dispatcher(self.bot)
+
     def poller(self) -> Poller:
         """What asks Telegram for updates."""
         return Poller(self.telegram, self.intake)
 
-    def scheduler(self) -> Scheduler:
-        """Regular jobs."""
-        return Scheduler(self.database, "telegram_service")
+    def scheduler(self, settings: Settings) -> Scheduler:
+        """Regular jobs: what is old is forgotten."""
+        scheduler, keep = Scheduler(self.database, "telegram_service"), timedelta(days=settings.retention_days)
+        scheduler.daily("forget_old", "03:15", lambda: self.bot.personal_data.forget_old(keep))
+        return scheduler
 
     def checks(self, settings: Settings) -> Mapping[str, Callable[[], Check]]:
         """What readiness and `doctor` look at."""
@@ -96,7 +109,7 @@ class Parts:
 
     def collectors(self) -> Sequence[Collector]:
         """What /metrics tells beside the requests."""
-        return (QueueCollector(self.mailbox),)
+        return QueueCollector(self.mailbox), BotCollector(self.bot.people, self.bot.usage)
 
 
 def compose(settings: Settings) -> Parts:
@@ -111,16 +124,22 @@ def compose(settings: Settings) -> Parts:
         dead_after=settings.dead_after,
         dead_letter_seconds=settings.dead_letter_days * 86_400,
     )
+    database = bind_tables(settings.database_url, keys)
+    telegram = TelegramApi(
+        settings.telegram_bot_token,
+        settings.telegram_api_url,
+        pace=Pace(store, overall=settings.messages_per_second),
+    )
+    ai = AiClient(settings.ai_api_url, settings.ai_api_key, timeout=settings.ai_timeout)
     return Parts(
-        database=bind_tables(settings.database_url, keys),
+        database=database,
         store=store,
         mailbox=mailbox,
         intake=Intake(mailbox),
-        telegram=TelegramApi(
-            settings.telegram_bot_token,
-            settings.telegram_api_url,
-            pace=Pace(store, overall=settings.messages_per_second),
-        ),
-        ai=AiClient(settings.ai_api_url, settings.ai_api_key, timeout=settings.ai_timeout),
+        telegram=telegram,
+        ai=ai,
         keys=KeyBook(ApiKey),
+        bot=build_bot(
+            settings, database=database, store=store, mailbox=mailbox, telegram=telegram, ai=ai, secrets=keys
+        ),
     )
