@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import Counter
+from collections import Counter, deque
 from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -21,7 +21,7 @@ SOURCE = {
 
 def answer_to(question: str) -> str:
     """What it says to `question`."""
-    return f"{' '.join(WORDS)} [{question}] (L1234-1)."
+    return f"{' '.join(WORDS)} « {question} » (L1234-1)."
 
 
 class ScriptedAi:
@@ -30,6 +30,11 @@ class ScriptedAi:
     def __init__(self, *, pause: float = 0.01) -> None:
         self.pause = pause
         self.asked: Counter[str] = Counter()
+        self.bodies: list[dict[str, Any]] = []
+        self.refusals: deque[tuple[int, str]] = deque()  # status and code that the next questions get
+        self.models = {"scripted": "loaded"}  # status by id
+        self.hears: str | None = None  # what every recording says; None: there is no speech model
+        self.erased: list[str] = []
         self.most_at_once = 0
         self._at_once = 0
         self._guard = threading.Lock()
@@ -98,12 +103,48 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/health/ready":
             self._json(200, {"status": "ready", "components": {}})
         elif self.path == "/api/v1/models":
-            self._json(200, {"models": [{"id": "scripted", "name": "scripted", "status": "loaded"}]})
+            models = [{"id": name, "name": name, "status": status} for name, status in self.ai.models.items()]
+            self._json(200, {"models": models})
+        elif self.path.endswith("/export"):
+            self._json(200, {"channel": "telegram", "requests": [{"model": "scripted"}]})
         else:
-            self._json(404, {"code": "not_found", "status": 404, "message": "Not Found.", "request_id": ""})
+            self._refuse(404, "not_found")
+
+    def do_DELETE(self) -> None:
+        self.ai.erased.append(self.path.rpartition("/")[2])
+        self._json(200, {"erased": {"requests": 1}})
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        sent = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path == "/v1/audio/transcriptions":
+            self._hear()
+        elif self.path.endswith("/load"):
+            self._load(self.path.split("/")[-2])
+        else:
+            self._answer(json.loads(sent))
+
+    def _hear(self) -> None:
+        if self.ai.hears is None:
+            self._refuse(404, "no_speech_model")
+        else:
+            self._json(200, {"text": self.ai.hears})
+
+    def _load(self, wanted: str) -> None:
+        self.ai.models = {name: "loaded" if name == wanted else "available" for name in self.ai.models}
+        self._json(200, {"status": "loaded", "model_id": wanted})
+
+    def _answer(self, body: dict[str, Any]) -> None:
+        self.ai.bodies.append(body)
+        if self.ai.refusals:
+            return self._refuse(*self.ai.refusals.popleft())
+        if self.ai.models.get(body.get("model", "scripted"), "loaded") != "loaded":
+            return self._refuse(409, "model_not_loaded")
+        return self._tell(body)
+
+    def _refuse(self, status: int, code: str) -> None:
+        self._json(status, {"code": code, "status": status, "message": "No.", "request_id": ""})
+
+    def _tell(self, body: dict[str, Any]) -> None:
         question = str(body.get("message", body.get("prompt")))
         self.ai.begin(question)
         try:
