@@ -1,0 +1,57 @@
+"""A question by each way, from the outside in and back, across the three hosts."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+
+from tests.deploy.hosts.conftest import World
+from tests.mail_system import ALICE, ASSISTANT
+from tests.waiting import until
+
+QUESTION = "Quelle est la durée légale du travail ?"
+
+
+def test_through_nginx(hosts: World) -> None:
+    answer = hosts.session().post(
+        "https://ai-core.rig.test/api/v1/chat",
+        json={"message": QUESTION, "channel": "webapp", "user_id": "rig"},
+        headers={"X-API-Key": hosts.key("smoke-test")},
+        timeout=70,
+    )
+    assert answer.status_code == 200, answer.text
+    assert "L3121-27" in [source["number"].replace(" ", "").replace(".", "") for source in answer.json()["sources"]]
+
+
+def test_a_stream_arrives_in_pieces(hosts: World) -> None:
+    pieces = 0
+    with hosts.session().post(
+        "https://ai-core.rig.test/api/v1/chat",
+        json={"message": "Qui peut conclure un CDD ?", "channel": "webapp", "user_id": "rig", "stream": True},
+        headers={"X-API-Key": hosts.key("smoke-test"), "Cache-Control": "no-cache"},
+        timeout=70,
+        stream=True,
+    ) as response:
+        for _ in response.iter_content(chunk_size=None):
+            pieces += 1
+    assert response.headers["Content-Type"].startswith("text/event-stream")
+    assert pieces > 3  # nginx does not wait for the end
+
+
+def test_by_mail(hosts: World) -> None:
+    hosts.outside.mail.deliver(
+        f"From: {ALICE}\r\nTo: {ASSISTANT}\r\nSubject: Question\r\nMessage-ID: <rig-1@client.example>\r\n"
+        f"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nBonjour,\r\n\r\n{QUESTION}\r\n".encode()
+    )
+    replies = until(lambda: hosts.outside.mail.mails(ALICE), seconds=120)
+    reply = email.message_from_bytes(replies[0], policy=email.policy.default)
+    assert reply["In-Reply-To"] == "<rig-1@client.example>"
+    body = reply.get_body(("plain",))
+    assert body is not None
+    assert "L3121-27" in body.get_content()
+
+
+def test_by_telegram(hosts: World) -> None:
+    person = 4711
+    hosts.outside.telegram.say(person, QUESTION)
+    until(lambda: any("3121-27" in shown.text for shown in hosts.outside.telegram.messages(person)), seconds=120)
