@@ -117,8 +117,7 @@ def _worker(settings: Settings, _: argparse.Namespace) -> int:
     beat.start()
     parts.await_database(stopping, progress.note)
     end_when_stuck(progress, settings.processing_timeout)
-    worker = parts.worker(settings, parts.handler())
-    run_worker(worker, parts.scheduler(settings), stopping, progress, grace=settings.shutdown_grace)
+    run_worker(parts.worker(settings), parts.scheduler(settings), stopping, progress, grace=settings.shutdown_grace)
     beat.stop()
     return 0
 

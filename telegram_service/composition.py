@@ -21,10 +21,7 @@ from common.scheduler import Scheduler
 from telegram_service.api.figures import BotCollector, QueueCollector
 from telegram_service.bot import Bot
 from telegram_service.bot_composition import build_bot
-from telegram_service.bot import Bot
-from telegram_service.bot_composition import build_bot
 from telegram_service.checks import component_checks
-from telegram_service.dispatcher import Dispatcher
 from telegram_service.dispatcher import Dispatcher
 from telegram_service.intake import Intake
 from telegram_service.key_storage import ApiKey
@@ -83,10 +80,6 @@ class Parts:
             ),
         )
 
-    def handler(self) -> Handler:
-        """What knows the meaning of updates."""
-        return Dispatcher(self.bot)
-
     def poller(self) -> Poller:
         """What asks Telegram for updates."""
         return Poller(self.telegram, self.intake)
@@ -133,7 +126,6 @@ def compose(settings: Settings) -> Parts:
     ai = AiClient(settings.ai_api_url, settings.ai_api_key, timeout=settings.ai_timeout)
     return Parts(
         database=database,
-        store=store,
         mailbox=mailbox,
         intake=Intake(mailbox),
         telegram=telegram,
