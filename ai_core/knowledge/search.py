@@ -21,7 +21,7 @@ from ai_core.knowledge.cross_references import times_cited
 from ai_core.knowledge.directory import ArticleDirectory, without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
 from ai_core.knowledge.fusion import fused
-from ai_core.knowledge.index import SearchIndex
+from ai_core.knowledge.index import SearchIndex, stems_of_title
 from ai_core.knowledge.question import Question
 from ai_core.knowledge.relevance import strength
 from ai_core.knowledge.spelling import Speller
@@ -58,7 +58,8 @@ class SearchHit:
     Code's words for them), weighted by how rare they are in the Code, are in the best article: 0.4 when each stands
     there once, up to 0.9 when they fill its text and titles; less for a question that says next to nothing or has no
     word about work. Articles after the best have their part of that. It says "the question's words are found", not "the
-    answer is right". Of 263 public questions 97 % reach RELEVANT, of 100 questions about other things 3 %.
+    answer is right". Of 263 public questions 95 % reach RELEVANT, of 122 questions about other things, half of them
+    about other laws, 10 %.
     """
 
     article: Article
@@ -106,7 +107,7 @@ class Searcher:
             return []
         ranked = self._spread(order, scores, limit if not nearest else len(order))
         # Cosines of a model that we do not know say nothing of relevance: that is the words' alone.
-        first = strength(question, self._index.terms, [position for position, _ in ranked[:5]])
+        first = strength(question, self._index.terms, [position for position, _ in ranked[:5]], self._in_titles)
         if nearest:
             ranked = fused([position for position, _ in ranked], nearest)[:limit]
         return [(position, first * score / ranked[0][1]) for position, score in ranked]
@@ -133,6 +134,10 @@ class Searcher:
                 if self._sections[other] == self._sections[position]:
                     left[other] *= self._ranking.repeated_section
         return ranked
+
+    def _in_titles(self, position: int, word: str) -> bool:
+        # The title of the part says nothing.
+        return any(word in stems_of_title(title) for title in self._articles[position].section_path[1:])
 
     def _hit(self, position: int, score: float, question: Question) -> SearchHit:
         article = self._articles[position]

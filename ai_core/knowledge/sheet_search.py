@@ -9,7 +9,7 @@ import numpy as np
 
 from ai_core.knowledge.directory import without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
-from ai_core.knowledge.index import SearchIndex
+from ai_core.knowledge.index import SearchIndex, stems_of_title
 from ai_core.knowledge.question import Question
 from ai_core.knowledge.relevance import strength
 from ai_core.knowledge.sheet import Sheet, SheetPart
@@ -74,8 +74,12 @@ class SheetSearcher:
         if not best:
             return []
         found = list(best.values())
-        first = strength(question, terms, order[:5])
+        first = strength(question, terms, order[:5], self._in_titles)
         return [self._hit(at, first * float(scores[at] / scores[found[0]]), question) for at in found]
+
+    def _in_titles(self, position: int, word: str) -> bool:
+        sheet, part = self._parts[position]
+        return any(word in stems_of_title(title) for title in (sheet.title, part.heading))
 
     def _hit(self, position: int, score: float, question: Question) -> SheetHit:
         sheet, part = self._parts[position]

@@ -27,6 +27,27 @@ def test_a_question_that_stands_alone_is_left_as_it_is(question: str) -> None:
     assert search_text(question, BEFORE) == question
 
 
+@pytest.mark.parametrize("question", ["Est-ce que ça change à temps partiel ?", "Pareil pour les apprentis mineurs ?"])
+def test_what_points_back_takes_the_earlier_question_in(question: str) -> None:
+    assert search_text(question, BEFORE) == f"{question}\n{BEFORE[0].content}"
+
+
+def test_a_long_question_stands_alone_however_it_begins() -> None:
+    question = "Et quelles sont les conditions du congé parental d'éducation à temps partiel ?"
+    assert search_text(question, BEFORE) == question
+
+
+def test_a_chain_of_questions_leads_back_to_the_one_that_says_what_it_is_about() -> None:
+    history = (Message("user", "Le smic horaire des apprentis ?"), *BEFORE, Message("user", "Et en CDD ?"))
+    found = search_text("Et pour un cadre ?", (*history, Message("user", "merci")))
+    assert found.splitlines() == ["Et pour un cadre ?", "merci", "Et en CDD ?", "Quel est le préavis de démission ?"]
+
+
+def test_a_long_chain_is_not_followed_for_ever() -> None:
+    history = [Message("user", f"Et {number} ?") for number in range(10)]
+    assert search_text("Et alors ?", history) == "Et alors ?\nEt 9 ?\nEt 8 ?\nEt 7 ?"
+
+
 def test_without_an_earlier_question_there_is_nothing_to_take_in() -> None:
     assert search_text("Et en CDD ?", ()) == "Et en CDD ?"
     assert search_text("Et en CDD ?", (Message("assistant", "Bonjour."),)) == "Et en CDD ?"
