@@ -180,10 +180,12 @@ def test_the_service_of_the_certificates_needs_no_certificate() -> None:
     server.stop()
 
 
-def test_templates_say_which_variables_they_take() -> None:
-    """The head of each template lists them for the role that fills them in."""
+def test_templates_say_which_variables_they_take_and_the_role_has_them() -> None:
+    role = SOURCE.parent / "ansible" / "roles" / "nginx"
+    defined = "".join((role / part / "main.yml").read_text(encoding="utf-8") for part in ("defaults", "vars"))
     for template in SOURCE.glob("*/*.j2"):
         text = template.read_text(encoding="utf-8")
         head = text.partition("\n\n")[0]
         for name in meta.find_undeclared_variables(Environment(autoescape=False).parse(text)):  # noqa: S701 - no HTML
             assert name in head, f"{template.name}: {name}"
+            assert f"\n{name}:" in defined, f"{template.name}: {name}"

@@ -160,3 +160,9 @@ def test_each_web_process_gets_its_connections_from_a_socket(socket: UnitFile) -
     default = re.search(r'env\.integer\("PORT", ([\d_]+)', (ROOT / package / "settings.py").read_text(encoding="utf-8"))
     assert default
     assert socket.one("ListenStream") == f"127.0.0.1:{int(default[1])}"
+
+
+@pytest.mark.parametrize("unit", everything(), ids=named)
+def test_every_unit_is_installed_by_a_role(unit: UnitFile) -> None:
+    tasks = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "ansible" / "roles").glob("*/*/*.yml"))
+    assert unit.name in tasks
