@@ -47,7 +47,9 @@ def open_database(url: str) -> peewee.Database:
             raise DatabaseUrlError("DATABASE_URL: write sqlite:///PATH")
         if path != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return peewee.SqliteDatabase(path, pragmas=SQLITE_PRAGMAS)
+        # A transaction that reads before it writes would fail at once when another one wrote meanwhile; those that take
+        # the lock first wait for each other (https://sqlite.org/isolation.html).
+        return peewee.SqliteDatabase(path, pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE")
     if scheme in ("postgres", "postgresql"):
         database: peewee.Database = connect_url(url, connect_timeout=5)
         return database

@@ -49,6 +49,29 @@ def test_a_failed_migration_is_undone_and_tried_again(tmp_path: Path) -> None:
     assert migrate(database, "x", [Migration("one", lambda _: None)]) == ["one"]
 
 
+def test_transactions_that_read_before_they_write_wait_for_each_other(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'a.sqlite3'}")
+    with connection(database):
+        database.execute_sql("CREATE TABLE sums (value INTEGER)")
+        database.execute_sql("INSERT INTO sums VALUES (0)")
+    together = threading.Barrier(2)
+
+    def add() -> None:
+        together.wait(10)
+        for _ in range(25):
+            with connection(database), database.atomic():
+                (value,) = database.execute_sql("SELECT value FROM sums").fetchone()
+                database.execute_sql("UPDATE sums SET value = ?", (value + 1,))
+
+    threads = [threading.Thread(target=add) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with connection(database):
+        assert database.execute_sql("SELECT value FROM sums").fetchone() == (50,)
+
+
 @pytest.mark.parametrize("url", ["", "sqlite:", "sqlite:///", "mysql://h/d", "/srv/x.db"])
 def test_an_address_that_we_cannot_use_is_refused_by_the_variable(url: str) -> None:
     with pytest.raises(DatabaseUrlError, match="^DATABASE_URL: "):
