@@ -86,7 +86,7 @@ def parts(
         entities += _mentions(text, number, "strikethrough", ())
     text, entities = _with_sources(text, entities, sources, heading)
     for notice in notices:
-        text = f"{text}\n\n{clean(notice).strip()}".lstrip()
+        text = f"{_above(text)}{clean(notice).strip()}"
     return _split(text, _tidy(entities))
 
 
@@ -103,7 +103,7 @@ def _read(markdown: str) -> tuple[str, list[Entity]]:
         if is_shown:
             fields = ((more, str(value).replace(LESS_THAN, "")),) if more and value else ()
             entities.append(Entity(entity.type, entity.offset, entity.length, fields))
-    return text.rstrip(), entities
+    return (text.rstrip(), entities) if text.strip() else ("", [])
 
 
 @cache
@@ -135,7 +135,7 @@ def _with_sources(
 ) -> tuple[str, list[Entity]]:
     if not sources:
         return text, entities
-    text = f"{text}\n\n".lstrip()
+    text = _above(text)
     entities.append(Entity("bold", units(text), units(heading)))
     text += heading
     for source in sources:
@@ -144,6 +144,10 @@ def _with_sources(
         entities.append(Entity("text_link", units(text), units(title), (("url", str(source["url"])),)))
         text += title
     return text, entities
+
+
+def _above(text: str) -> str:
+    return f"{text}\n\n" if text else ""
 
 
 def _tidy(entities: list[Entity]) -> list[Entity]:

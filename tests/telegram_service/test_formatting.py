@@ -102,6 +102,13 @@ def test_sources_are_linked_where_they_are_named_and_below() -> None:
     assert {entity["url"] for entity in part.entities if entity["type"] == "text_link"} == {LEGIFRANCE}
 
 
+def test_an_answer_that_begins_with_nothing_links_the_right_words() -> None:
+    [part] = parts("```\n```\nVoir L. 3121-27", sources=SOURCES, heading="Sources")
+    check(part)
+    assert marked(part, "text_link") == ["L. 3121-27", "Article L3121-27"]
+    assert parts("", notices=["Rien trouvé."]) == [Part("Rien trouvé.")]
+
+
 def test_articles_that_do_not_exist_are_struck_through() -> None:
     [part] = parts("Voir **L. 9999-9** et L. 3121-27.", sources=SOURCES, unknown=["L9999-9"], heading="Sources")
     check(part)
@@ -169,6 +176,9 @@ def test_telegram_takes_whatever_a_model_writes(pieces: list[str]) -> None:
     for part in parts("".join(pieces) * 9, sources=SOURCES, unknown=["L9999-9"], heading="Sources"):
         check(part)
         json.dumps(part.entities)
+        ours = [entity for entity in part.entities if entity.get("url") == LEGIFRANCE]
+        for words in marked(Part(part.text, tuple(ours)), "text_link"):
+            assert words in "L. 3121-27 Article L3121-27"
 
 
 @settings(max_examples=60, deadline=None)
