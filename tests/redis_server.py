@@ -26,7 +26,7 @@ class RedisServer:
     and comes back after `kill`."""
 
     def __init__(self, *, durable: bool = False, arguments: tuple[str, ...] = ()) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="redis-"))
+        self.home = Path(tempfile.mkdtemp(prefix="redis-"))
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         kept = ("--appendonly", "yes", "--appendfsync", "always") if durable else ("--save", "")
@@ -37,8 +37,8 @@ class RedisServer:
         """Return once it answers."""
         found = program()
         assert found is not None
-        place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._home))
-        with (self._home / "log").open("ab") as log:
+        place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.home))
+        with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen([found, *place, *self._arguments], stdout=log, stderr=log)
         until = time.monotonic() + READY_WITHIN
         with redis.Redis(port=self.port) as client:
@@ -48,7 +48,7 @@ class RedisServer:
                     return
                 except redis.RedisError:
                     assert time.monotonic() < until, "redis-server does not start"
-                    assert self._process.poll() is None, (self._home / "log").read_text()[-2000:]
+                    assert self._process.poll() is None, (self.home / "log").read_text()[-2000:]
                     time.sleep(0.02)
 
     def stop(self) -> None:
@@ -68,6 +68,11 @@ class RedisServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def start_again(self) -> None:
+        """Start it where it does not run."""
+        if self._process is None:
+            self.start()
+
     def restart(self) -> None:
         self.stop()
         self.start()
@@ -80,7 +85,7 @@ class RedisServer:
     def remove(self) -> None:
         """Stop it and forget its data."""
         self.kill()
-        shutil.rmtree(self._home)
+        shutil.rmtree(self.home)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is None:
