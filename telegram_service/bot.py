@@ -94,11 +94,11 @@ class Visit:
     def is_admin(self) -> bool:
         return self.incoming.user in self.bot.manners.admins
 
-    def text(self, name: str, **values: object) -> str:
+    def text(self, name: str, /, **values: object) -> str:
         """A text in their language."""
         return say(self.language, name, **values)
 
-    def tell(self, name: str, *, keyboard: Keyboard = (), repeat: bool = True, **values: object) -> None:
+    def tell(self, name: str, /, *, keyboard: Keyboard = (), repeat: bool = True, **values: object) -> None:
         """Say one of our texts. Raises RetryLater, Blocked."""
         self.tell_text(self.text(name, **values), keyboard=keyboard, repeat=repeat)
 

@@ -22,7 +22,7 @@ def texts(language: str) -> Mapping[str, str]:
     return found
 
 
-def say(language: str, name: str, **values: object) -> str:
+def say(language: str, name: str, /, **values: object) -> str:
     """The text called `name`, with what it tells of."""
     text = texts(language)[name]
     return text.format(**values) if values else text

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from telegram_service import conversation, pace
 from tests.redis_server import RedisServer
+from tests.telegram_service.talking import Talking
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +26,25 @@ def redis_server(running_redis_server: RedisServer) -> RedisServer:
     """Redis, empty."""
     running_redis_server.flush()
     return running_redis_server
+
+
+@pytest.fixture
+def talk(
+    tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Talking]]:
+    """Starts the bot, with settings in capitals. It writes as fast as it can: the pace has tests of its own."""
+    for name in ("CHAT", "GROUP"):
+        monkeypatch.setattr(pace, name, (1_000.0, 1_000.0))
+    monkeypatch.setattr(conversation, "AI_WAIT", 0.2)
+    with ExitStack() as stack:
+
+        def start(*, pause: float = 0.0, **variables: str) -> Talking:
+            return stack.enter_context(Talking(tmp_path, redis_server, variables, pause=pause))
+
+        yield start
+
+
+@pytest.fixture
+def talking(talk: Callable[..., Talking]) -> Talking:
+    """The bot with its defaults."""
+    return talk()
