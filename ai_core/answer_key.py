@@ -13,6 +13,8 @@ from ai_core.loaded_model import LoadedModel
 from ai_core.personal_data import may_be_personal
 from ai_core.running_answer import Grounding
 
+FORM = 2  # raise it when an answer or its sources get other fields: kept answers of an earlier form are not read
+
 
 def answer_key(
     question: Question, model: LoadedModel, request: GenerationRequest, grounding: Grounding
@@ -25,6 +27,7 @@ def answer_key(
     if personal and question.person is None:
         return None
     facts = {
+        "form": FORM,
         "model": model.revision,
         "adapter": request.adapter,
         "prompt": request.messages or request.prompt,

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from ai_core import texts
 from ai_core.knowledge.article import IN_FORCE, Article
 from ai_core.knowledge.search import SearchHit
 from ai_core.knowledge.sheet_search import SheetHit
@@ -22,12 +23,14 @@ SHEET = "fiche"
 @dataclass(frozen=True, slots=True)
 class Source:
     """What was given to the model: an article, or a practical sheet (`kind` "fiche") with the `articles` that it names
-    and the day on which it was last `updated`. `score` is the search's, from 0 to 1; `section` runs from the part of
-    the code, or from the theme, down; dates are ISO 8601, `in_force_until` is the first day on which this version no
-    longer applies; a sheet has neither `state` ("") nor such dates."""
+    and the day on which it was last `updated`. `label` is a line for people, in French, that says what it is. `score`
+    is the search's, from 0 to 1; `section` runs from the part of the code, or from the theme, down; dates are ISO 8601,
+    `in_force_until` is the first day on which this version no longer applies; a sheet has neither `state` ("") nor
+    such dates."""
 
     number: str
     title: str
+    label: str
     url: str
     excerpt: str
     score: float
@@ -46,6 +49,7 @@ def source_of(hit: SearchHit) -> Source:
     return Source(
         number=article.number,
         title=article.title,
+        label=texts.ARTICLE_LABEL.format(number=article.number, title=article.title),
         url=article.url,
         excerpt=hit.excerpt,
         score=round(hit.score, 4),
@@ -59,9 +63,11 @@ def source_of(hit: SearchHit) -> Source:
 def source_of_sheet(hit: SheetHit, articles: Sequence[Article]) -> Source:
     """The source that a client is shown for `hit`, whose sheet names `articles`."""
     sheet = hit.sheet
+    label = texts.SHEET_LABEL if sheet.updated is None else texts.SHEET_LABEL_DATED
     return Source(
         number=sheet.number,
         title=sheet.title,
+        label=label.format(title=sheet.title, day=sheet.updated and f"{sheet.updated:%d/%m/%Y}"),
         url=sheet.url,
         excerpt=hit.excerpt,
         score=round(hit.score, 4),

@@ -75,6 +75,6 @@ def _answer(told: Mapping[str, Any]) -> Answer:
     if unknown:
         notices.append(texts.UNKNOWN_CITATION.format(numbers=", ".join(unknown)))
     sources = [
-        Source(source["number"], source["title"], source["url"], source["excerpt"]) for source in told["sources"]
+        Source(source["number"], source["label"], source["url"], source["excerpt"]) for source in told["sources"]
     ]
     return Answer(text, told.get("suggested_subject") or texts.SUBJECT_WITHOUT_ONE, sources, notices)

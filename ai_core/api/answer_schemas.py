@@ -128,6 +128,7 @@ class SourceSchema(Schema):
     kind = fields.String(required=True, validate=validate.OneOf((ARTICLE, SHEET)))
     number = fields.String(required=True, metadata={"example": "L3121-27", "description": "F2883 for a sheet."})
     title = fields.String(required=True)
+    label = fields.String(required=True, metadata={"description": "For people: what it is, its number, its title."})
     url = fields.Url(required=True)
     excerpt = fields.String(required=True)
     score = fields.Float(required=True)

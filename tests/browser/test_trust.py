@@ -47,6 +47,27 @@ def test_citations_are_marked_by_what_is_known_of_them(page: ChatPage, server: S
     assert "n’existe pas" in danger
 
 
+def test_a_practical_sheet_is_no_article_and_says_how_old_it_is(page: ChatPage, server: ScriptedServer) -> None:
+    sheet = {
+        "kind": "fiche",
+        "number": "F9001",
+        "title": "Quitter son travail",
+        "url": "https://www.service-public.fr/particuliers/vosdroits/F9001",
+        "excerpt": "Vous écrivez une lettre.",
+        "score": 0.8,
+        "state": "",
+        "updated": "2020-08-21",
+    }
+    server.reset(Script(sources=[SOURCES[0], sheet]))
+    page.open(KEY).ask_and_wait()
+    article, shown = page.texts(".card")
+    assert article.startswith("Article L. 9001-1")
+    assert shown.startswith("Fiche pratique")
+    assert "21/08/2020" in shown
+    assert "F9001" not in shown
+    assert page.attribute(".card:last-child .card-number", "href") == sheet["url"]
+
+
 def test_an_answer_without_sources_says_so_at_the_top(page: ChatPage, server: ScriptedServer) -> None:
     notice = "Réponse sans source."
     ungrounded = {"grounded": False, "citations": []}

@@ -47,6 +47,7 @@ def test_a_question_goes_with_its_thread_and_comes_back_with_sources(core: Core,
     assert answer.text.startswith("Selon l'article L9999-1")
     assert answer.subject == "Re: Lampes"
     assert [source.number for source in answer.sources] == ["L9999-1"]
+    assert [source.title for source in answer.sources] == ["Article L9999-1 : Lampes"]
     assert any("L8888-8" in notice for notice in answer.notices), "an article that does not exist is pointed out"
     prompt = core.prompt_bytes().decode("utf-8", "replace")
     assert "Oui, de nuit." in prompt

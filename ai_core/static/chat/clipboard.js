@@ -16,9 +16,13 @@ export async function copyAnswer(turn) {
 }
 
 function plainText(turn) {
-  const sources = (turn.sources ?? []).map((source) => `- ${readable(source.number)} ${source.title} ${safeLink(source.url) ?? ""}`.trim());
+  const sources = (turn.sources ?? []).map((source) => `- ${name(source)} ${source.title} ${safeLink(source.url) ?? ""}`.trim());
   const list = sources.length ? [`${text("sources")} :\n${sources.join("\n")}`] : [];
   return [turn.text, ...list, text("disclaimer")].join("\n\n");
+}
+
+function name({ kind, number }) {
+  return kind === "fiche" ? text("sheet") : readable(number);
 }
 
 function copyBySelection(content) {

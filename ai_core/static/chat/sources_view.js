@@ -1,12 +1,13 @@
-// The articles that an answer was given, as cards.
+// The articles and the practical sheet that an answer was given, as cards.
 
 import { readable, safeLink } from "./articles.js";
 import { ICONS, element, hiddenText, icon } from "../shared/dom.js";
 import { text } from "../shared/texts.js";
 
+const SHEET = "fiche"; // the kind of a source that explains the law, beside the articles that are it
 const SHOWN = 4; // the others wait behind a fold
 
-/** Cards for `sources` ([{number, title, url, excerpt, state}]) under a heading; those whose number is in `cited` say so. */
+/** Cards for `sources` ([{kind, number, title, url, excerpt, state, updated}]) under a heading; those whose number is in `cited` say so. */
 export function sourcesSection(sources, cited) {
   const cards = sources.map((source) => card(source, cited.has(source.number)));
   const rest = cards.slice(SHOWN);
@@ -33,14 +34,16 @@ function card(source, isCited) {
   );
 }
 
-/** What is not in force says so first of all. */
-function badge({ state }, isCited) {
+/** What is not in force says so first of all; a sheet says how old it is. */
+function badge({ kind, state, updated }, isCited) {
+  if (kind === SHEET) return updated && element("span", { class: "badge" }, text("sheet_updated", { day: day(updated) }));
   if (state === "repealed" || state === "future") return element("span", { class: "badge badge-warning" }, text(`state_${state}`));
   return isCited && element("span", { class: "badge" }, text("cited"));
 }
 
 function heading(source) {
-  const name = text("article", { number: readable(source.number) });
+  const isSheet = source.kind === SHEET;
+  const name = isSheet ? text("sheet") : text("article", { number: readable(source.number) });
   const address = safeLink(source.url);
   if (address === null) return element("span", { class: "card-number" }, name);
   return element(
@@ -48,6 +51,11 @@ function heading(source) {
     { class: "card-number", href: address, target: "_blank", rel: "noopener noreferrer" },
     name,
     icon(ICONS.external),
-    hiddenText(` · ${text("read_on_legifrance")} (${text("opens_new_tab")})`),
+    hiddenText(` · ${text(isSheet ? "read_on_service_public" : "read_on_legifrance")} (${text("opens_new_tab")})`),
   );
+}
+
+/** "2020-08-21" as the page's language writes it. */
+function day(iso) {
+  return new Date(`${iso}T12:00:00`).toLocaleDateString(document.documentElement.lang);
 }
