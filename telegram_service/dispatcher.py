@@ -62,8 +62,9 @@ class Dispatcher:
         try:
             if not incoming.addresses(self._bot.name):
                 return
-            person = self._bot.people.look_up(incoming.user)
-            if person is None or person.is_blocked or not self._may_write(incoming.user):
+            # Perhaps nobody came so far as to note that they wrote.
+            person = self._bot.people.meet(incoming.user, again=True)
+            if person.is_blocked or not self._may_write(incoming.user):
                 return
             visit = Visit(self._bot, incoming, person)
             if self._bot.replies.resume(incoming.update_id, incoming.address):
@@ -73,6 +74,8 @@ class Dispatcher:
             self._bot.replies.deliver(incoming.update_id, incoming.address)
         except Blocked:
             self._bot.people.set_unreachable(incoming.user)
+        except Flooded as flooded:
+            raise RetryLater(flooded.retry_after, "telegram_flooded") from None
         except TelegramAway as away:
             raise RetryLater(away.retry_after or AWAY_SECONDS, "telegram_away") from None
 
