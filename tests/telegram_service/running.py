@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
 from contextlib import ExitStack
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from telegram_service.composition import compose
+from telegram_service.mailbox import Mailbox
+from telegram_service.settings import Settings
 from tests.end_to_end.server import free_port
 from tests.redis_server import RedisServer
 from tests.telegram_server import TelegramServer
@@ -39,6 +45,10 @@ class Running:
         self.processes: list[subprocess.Popen[bytes]] = []
         self._variables = variables
         self._stack = ExitStack()
+        self.died = 0  # processes that were started again
+        self._guard = threading.Lock()  # of the processes
+        self._ending = threading.Event()
+        self._supervisor = threading.Thread(target=self._supervise, daemon=True)
 
     def __enter__(self) -> Running:
         self._stack.enter_context(self.telegram)
@@ -48,6 +58,7 @@ class Running:
         self._stack.callback(self.stop)
         self.processes = [self.start(role) for role in self.roles]
         self.wait_until_ready()
+        self._supervisor.start()
         self.command("set-webhook")
         return self
 
@@ -78,22 +89,35 @@ class Running:
     def start(self, role: str) -> subprocess.Popen[bytes]:
         """Start a process as systemd does."""
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "telegram_service", role]
-            return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT)
+            module = "telegram_service" if role == "serve" else "tests.telegram_service.process"
+            command = [sys.executable, "-m", module, role]
+            return subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
 
     def kill(self, place: int) -> None:
-        """kill -9, and start it again."""
-        self.processes[place].kill()
-        self.processes[place].wait()
-        self.processes[place] = self.start(self.roles[place])
+        """kill -9, with its children, as systemd does it."""
+        with self._guard:
+            os.killpg(self.processes[place].pid, signal.SIGKILL)
 
     def stop(self) -> None:
         """Stop what runs, as systemd does."""
+        self._ending.set()
+        if self._supervisor.is_alive():
+            self._supervisor.join()
         for process in self.processes:
             process.terminate()
         for process in self.processes:
             process.wait(60)
-        self.processes = []
+
+    def _supervise(self) -> None:
+        """What dies is started again, as systemd does it."""
+        while not self._ending.wait(0.05):
+            with self._guard:
+                for place, process in enumerate(self.processes):
+                    if process.poll() is not None:
+                        self.died += 1
+                        self.processes[place] = self.start(self.roles[place])
 
     def command(self, *arguments: str) -> str:
         """Run `python -m telegram_service ARGUMENTS` and return what it printed."""
@@ -107,6 +131,11 @@ class Running:
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The queue, to look at."""
+        return compose(Settings.from_environment(self.environment)).mailbox
 
     def get(self, path: str) -> tuple[int, float]:
         """Status and seconds of a GET; status 0 where nothing answers."""
