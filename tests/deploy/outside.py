@@ -1,4 +1,4 @@
-"""What the hosts meet outside: a mail server and Telegram's Bot API, on this machine, behind the rig's bridge."""
+"""What the hosts meet outside, on this machine behind the rig's bridge: mail server, scanner, Telegram's Bot API."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from types import TracebackType
 
+from tests.clamav import ClamAv
 from tests.deploy.forwarder import Forwarder
 from tests.mail_system import MailSystem
 from tests.telegram_server import TelegramServer
@@ -32,12 +33,15 @@ class Outside:
         self._address = address
         self.mail = NamedMailSystem()
         self.telegram = TelegramServer()
+        self._scanner = ClamAv(("Rig.Test", b"a file that the rig's scanner finds"))
         self._forwarders: dict[str, Forwarder] = {}
 
     def __enter__(self) -> Outside:
         self.mail.start()
         self.telegram.__enter__()
+        self._scanner.start()
         ports = {name: self.mail.ports[name] for name in ("imaps", "submission")}
+        ports["scanner"] = int(self._scanner.address.rpartition(":")[2])
         ports["telegram"] = int(self.telegram.url.rpartition(":")[2])
         self._forwarders = {name: Forwarder(self._address, port) for name, port in ports.items()}
         return self
@@ -47,6 +51,7 @@ class Outside:
     ) -> None:
         for forwarder in self._forwarders.values():
             forwarder.close()
+        self._scanner.remove()
         self.mail.remove()
         self.telegram.__exit__(kind, error, trace)
 

@@ -14,6 +14,7 @@ from unittest import mock
 NETWORK = "10.77.0"
 BRIDGE = f"{NETWORK}.1"
 GUESTS = {"ai-core": 11, "telegram": 12, "mail": 13, "all-in-one": 14}
+ALIASES = {f"{service}.one.test": "all-in-one" for service in ("ai-core", "telegram", "mail")}
 LONGEST = 600  # seconds that a step of the rig may take
 
 
@@ -27,6 +28,7 @@ class Rig:
             **os.environ,
             "RIG_STATE": str(state),
             "RIG_HOSTS": " ".join(f"{name}={octet}" for name, octet in GUESTS.items()),
+            "RIG_ALIASES": " ".join(f"{name}={guest}" for name, guest in ALIASES.items()),
             "RIG_NET": NETWORK,
             "RIG_BINDS": str(state / "pip-cache"),
         }

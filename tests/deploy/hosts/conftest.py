@@ -15,11 +15,12 @@ import requests
 from tests.deploy.hosts.repository import Repository
 from tests.deploy.outside import Outside
 from tests.deploy.playbook import Controller, Played
-from tests.deploy.rig import BRIDGE, GUESTS, Rig, address, names_resolve
+from tests.deploy.rig import ALIASES, BRIDGE, GUESTS, Rig, address, names_resolve
 
 REPOSITORY = Path(__file__).parents[3]
 RIG_PROGRAM = os.environ.get("RIG", "")
 RIG_STATE = Path(os.environ.get("RIG_STATE", "/var/tmp/vps-rig"))
+KEEP = bool(os.environ.get("RIG_KEEP"))  # leave the hosts as they are, to look at them
 THREE = ("ai-core", "telegram", "mail")
 HERE = Path(__file__).parent
 
@@ -68,9 +69,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     shutil.move(folder / packed.stdout.split()[-1], knowledge)
     rig("image")
     rig.start_fresh(*THREE)
+    rig("dns")
     rig("acme")
     repository = Repository(REPOSITORY, folder / "repository")
     names = {f"{guest}.rig.test": address(guest) for guest in GUESTS}
+    names |= {name: address(guest) for name, guest in ALIASES.items()}
     with Outside(BRIDGE) as outside, names_resolve(names), pytest.MonkeyPatch.context() as patch:
         patch.setenv("REQUESTS_CA_BUNDLE", str(rig.authority))  # the fake Bot API calls the webhook as Telegram does
         variables = {
@@ -80,8 +83,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             **outside.variables(),
         }
         yield World(rig, outside, Controller(variables, folder), repository)
-    rig("down", *GUESTS)
-    rig("destroy")
+    if not KEEP:
+        rig("destroy")
 
 
 @pytest.fixture(scope="session")
