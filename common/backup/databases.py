@@ -47,7 +47,7 @@ def size(database: DatabasePlan) -> int:
         files = (path, path.with_name(path.name + "-wal"))
         return sum(file.stat().st_size for file in files if file.exists())
     command = [*_psql(database), "--tuples-only", "--command=SELECT pg_database_size(current_database())"]
-    return int(run(command, user=database.user, environment=_password(database)))
+    return int(run(command, environment=_password(database)))
 
 
 def save(database: DatabasePlan, into: Path) -> None:
@@ -56,7 +56,6 @@ def save(database: DatabasePlan, into: Path) -> None:
         with into.open("wb") as file:
             run(
                 ["pg_dump", "--no-owner", "--no-privileges", f"--dbname={_bare(database)}"],
-                user=database.user,
                 environment=_password(database),
                 stdout=file,
             )

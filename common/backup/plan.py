@@ -15,7 +15,8 @@ SHORTEST_KEY = 32  # characters
 
 @dataclass(frozen=True, slots=True)
 class DatabasePlan:
-    """A service's database: `url` as its DATABASE_URL; `user` is the Linux user that it belongs to."""
+    """A service's database: `url` as its DATABASE_URL; `user` is the Linux user that it belongs to, and that restores
+    it. Root must be able to read it: on PostgreSQL a role `root` in pg_read_all_data."""
 
     service: str
     url: str
@@ -37,7 +38,8 @@ class RedisPlan:
 class Plan:
     """`keys` sign archives: the first one signs, all are accepted. `recipients` are age's public keys. `exclude` are
     patterns of absolute paths (fnmatch). `target`: where archives go besides `folder`: a path, USER@HOST:PATH (rsync),
-    rclone:REMOTE:PATH; empty for nowhere. `prune_target`: what was removed here for its age goes there, too."""
+    rclone:REMOTE:PATH; empty for nowhere. `prune_target`: what was removed here for its age goes there, too.
+    `credentials`: a folder with what the target asks for: ssh_key and known_hosts, or rclone.conf."""
 
     host: str
     folder: Path
@@ -50,7 +52,7 @@ class Plan:
     exclude: tuple[str, ...]
     target: str
     prune_target: bool
-    ssh_key: Path | None
+    credentials: Path
     metrics: Path | None
 
     @classmethod
@@ -81,7 +83,7 @@ class Plan:
             exclude=tuple(told["exclude"]),
             target=str(told["target"]),
             prune_target=bool(told["prune_target"]),
-            ssh_key=_optional(told["ssh_key"]),
+            credentials=Path(told["credentials"]),
             metrics=_optional(told["metrics"]),
         )
         plan._check()

@@ -19,24 +19,24 @@ TIMEOUT = 60  # seconds without a byte
 
 def send(plan: Plan, *, pause: Callable[[float], None] = time.sleep) -> None:
     """Let the target hold what the folder holds. Raises BackupError after the last attempt."""
-    _with_retries(_sending(plan), pause)
+    _with_retries(plan, _sending(plan), pause)
     names = removed_names(plan.folder)
     # By name, and only what was removed here: a host that was just built has an empty folder, and its first run must
     # not empty the target.
     if plan.prune_target and names:
-        _with_retries(_removing(plan, names), pause)
+        _with_retries(plan, _removing(plan, names), pause)
         forget_removed(plan.folder)
 
 
 def fetch(plan: Plan, *, pause: Callable[[float], None] = time.sleep) -> None:
     """Bring back what the target holds of this host. Raises BackupError."""
-    _with_retries(_fetching(plan), pause)
+    _with_retries(plan, _fetching(plan), pause)
 
 
-def _with_retries(command: list[str], pause: Callable[[float], None]) -> None:
+def _with_retries(plan: Plan, command: list[str], pause: Callable[[float], None]) -> None:
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            run(command, environment={"HOME": "/root"})
+            run(command, environment={"RCLONE_CONFIG": str(plan.credentials / "rclone.conf")})
             return
         except BackupError:
             if attempt == ATTEMPTS:
@@ -68,8 +68,11 @@ def _fetching(plan: Plan) -> list[str]:
 
 
 def _rsync(plan: Plan) -> list[str]:
-    key = "" if plan.ssh_key is None else f" -i {plan.ssh_key} -o IdentitiesOnly=yes"
-    shell = f"ssh -o BatchMode=yes -o ConnectTimeout=20{key}"
+    options = ["BatchMode=yes", "ConnectTimeout=20"]
+    for name, option in (("ssh_key", "IdentityFile"), ("known_hosts", "UserKnownHostsFile")):
+        if (plan.credentials / name).is_file():
+            options.append(f"{option}={plan.credentials / name}")
+    shell = " ".join(["ssh", *(f"-o {option}" for option in options)])
     return ["rsync", "--times", "--recursive", "--delay-updates", f"--timeout={TIMEOUT}", f"--rsh={shell}"]
 
 

@@ -28,15 +28,15 @@ LOOSEST = 2.0  # of systemd-analyze's exposure level
 
 # Each was checked with the systemd-analyze of systemd 247 (Debian 11); Ubuntu 22.04 has 249. Check what you add there.
 KNOWN_TO_247 = """
-After Also AmbientCapabilities Backlog CapabilityBoundingSet DefaultInstance Description Environment
-EnvironmentFile ExecStart Group KeyringMode KillMode LimitCORE LimitNOFILE ListenStream LoadCredential LockPersonality
-MemoryDenyWriteExecute NoDelay NoNewPrivileges NotifyAccess OnCalendar PartOf Persistent PrivateDevices PrivateTmp
-PrivateUsers ProcSubset ProtectClock ProtectControlGroups ProtectHome ProtectHostname ProtectKernelLogs
-ProtectKernelModules ProtectKernelTunables ProtectProc ProtectSystem RandomizedDelaySec RemoveIPC Requires Restart
-RestartSec RestrictAddressFamilies RestrictNamespaces RestrictRealtime RestrictSUIDSGID SetCredential
-StartLimitIntervalSec StateDirectory StateDirectoryMode SyslogIdentifier SystemCallArchitectures SystemCallErrorNumber
-SystemCallFilter TimeoutAbortSec TimeoutStartSec TimeoutStopSec Type UMask User WantedBy Wants WatchdogSec
-WorkingDirectory
+After Also AmbientCapabilities Backlog CapabilityBoundingSet DefaultInstance Description Environment EnvironmentFile
+ExecStart Group IPAddressAllow IPAddressDeny KeyringMode KillMode LimitCORE LimitNOFILE ListenStream LoadCredential
+LockPersonality MemoryDenyWriteExecute Nice NoDelay NoNewPrivileges NotifyAccess OnCalendar PartOf Persistent
+PrivateDevices PrivateMounts PrivateTmp PrivateUsers ProcSubset ProtectClock ProtectControlGroups ProtectHome
+ProtectHostname ProtectKernelLogs ProtectKernelModules ProtectKernelTunables ProtectProc ProtectSystem
+RandomizedDelaySec ReadWritePaths RemoveIPC Requires Restart RestartSec RestrictAddressFamilies RestrictNamespaces
+RestrictRealtime RestrictSUIDSGID SetCredential StartLimitIntervalSec StateDirectory StateDirectoryMode
+SyslogIdentifier SystemCallArchitectures SystemCallErrorNumber SystemCallFilter TimeoutAbortSec TimeoutStartSec
+TimeoutStopSec Type UMask User WantedBy Wants WatchdogSec WorkingDirectory
 """
 SPECIFIERS_OF_247 = {"%n", "%i", "%S"}  # %d, the credentials' folder, came with 250
 

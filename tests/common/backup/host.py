@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import redis
+from redis import Redis
 
 from common.database import open_database
 from tests.postgres import Postgres
@@ -77,7 +77,7 @@ class Host:
             "exclude": [f"{self.data}/models"],
             "target": "",
             "prune_target": True,
-            "ssh_key": None,
+            "credentials": str(self.root),
             "metrics": None,
             **other,
         }
@@ -136,8 +136,8 @@ class Host:
             found: Any = client.lrange("waiting", 0, -1)
             return list(found)
 
-    def queue(self) -> redis.Redis:
-        return redis.Redis(port=self.redis.port)
+    def queue(self) -> Redis:
+        return Redis(port=self.redis.port)
 
     def sql(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
         database = open_database(self.postgres.url)
