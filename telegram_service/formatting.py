@@ -76,8 +76,8 @@ def parts(
 ) -> list[Part]:
     """The messages that an answer takes: at least one, unless it says nothing.
 
-    `sources` (number, title, url) are linked where the answer names them and listed below it under `heading`; article
-    numbers in `unknown` are struck through; `notices` are sentences of ours that end it.
+    `sources` (number, label or title, url) are linked where the answer names them and listed below it under `heading`;
+    article numbers in `unknown` are struck through; `notices` are sentences of ours that end it.
     """
     text, entities = _read(markdown)
     for source in sources:
@@ -140,9 +140,9 @@ def _with_sources(
     text += heading
     for source in sources:
         text += "\n• "
-        title = clean(str(source["title"])).strip() or str(source["number"])
-        entities.append(Entity("text_link", units(text), units(title), (("url", str(source["url"])),)))
-        text += title
+        label = clean(str(source.get("label") or source["title"])).strip() or str(source["number"])
+        entities.append(Entity("text_link", units(text), units(label), (("url", str(source["url"])),)))
+        text += label
     return text, entities
 
 

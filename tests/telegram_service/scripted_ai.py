@@ -12,7 +12,8 @@ from typing import Any
 WORDS = ("Selon", "le", "Code", "du", "travail", "voici", "la", "réponse", "à")
 SOURCE = {
     "number": "L1234-1",
-    "title": "Article L1234-1",
+    "title": "Droit au préavis",
+    "label": "Article L1234-1 : Droit au préavis",
     "url": "https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000006901112",
     "excerpt": "Lorsque le licenciement n'est pas motivé par une faute grave ...",
     "score": 7.5,

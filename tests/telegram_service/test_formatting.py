@@ -13,7 +13,7 @@ from telegram_service.formatting import Part, parts, plain, units
 from tests.telegram_rules import checked_text
 
 LEGIFRANCE = "https://www.legifrance.gouv.fr/codes/article_lc/LEGIARTI000033020517"
-SOURCES = [{"number": "L3121-27", "title": "Article L3121-27", "url": LEGIFRANCE}]
+SOURCES = [{"number": "L3121-27", "title": "Durée légale", "label": "Article L3121-27", "url": LEGIFRANCE}]
 
 
 def marked(part: Part, kind: str) -> list[str]:
