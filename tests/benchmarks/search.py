@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tempfile
 import time
@@ -21,7 +20,6 @@ from pathlib import Path
 
 import bm25s
 import numpy as np
-import psutil
 import Stemmer
 
 from ai_core.knowledge.article import Article
@@ -32,6 +30,7 @@ from ai_core.knowledge.legi import parse_code
 from ai_core.knowledge.package import read_package
 from ai_core.knowledge.registry import fetch_package
 from ai_core.knowledge.search import Ranking, Searcher
+from tests.benchmarks.search_memory import memory_of_a_process
 
 DEPTH = 10  # articles looked at for a question
 ABLATIONS = {
@@ -73,10 +72,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _options(arguments)
     try:
         questions = read_questions(options.questions)
-        articles = _read_articles(options.source)
+        with tempfile.TemporaryDirectory() as directory:
+            package = options.source or fetch_package(Path(directory), print)
+            return _report(options, questions, package)
     except (KnowledgeError, ValueError) as error:
         print(f"bench-search: {error}", file=sys.stderr)
         return 2
+
+
+def _report(options: argparse.Namespace, questions: Sequence[JudgedQuestion], package: Path) -> int:
+    code = read_package(package)
+    articles = parse_code(code.content, code.source, date.today())
     print(f"{len(questions)} questions, {len(articles)} articles")
     figures = [
         measure("plain BM25", lambda: plain_bm25(articles), questions),
@@ -90,8 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print_table(figures)
     found = found_by_number(articles)
     print(f"found first by their own number: {found} of {len(articles)}")
-    memory = memory_of_ours(articles)
-    print(f"memory of the loaded index: {memory:.0f} MB")
+    memory = memory_of_a_process(package)
+    print(f"memory of the loaded revision, articles and index: {memory:.0f} MB")
     if options.json:
         report = {
             "questions": len(questions),
@@ -174,18 +180,6 @@ def found_by_number(articles: Sequence[Article]) -> int:
     return sum(bool(hits) and hits[0].article.number == number for number, hits in firsts)
 
 
-def memory_of_ours(articles: Sequence[Article]) -> float:
-    """Megabytes that reading a saved index and searching once add to the process."""
-    process = psutil.Process(os.getpid())
-    with tempfile.TemporaryDirectory() as directory:
-        SearchIndex.build(articles).save(Path(directory) / "index")
-        before = process.memory_info().rss
-        index = SearchIndex.load(Path(directory) / "index", len(articles))
-        assert index is not None, "what was saved just now can be loaded"
-        KnowledgeBase("bench", list(articles), index).search("congés payés")
-        return float(process.memory_info().rss - before) / 2**20
-
-
 def print_table(figures: Sequence[Figures]) -> None:
     print(f"{'':<34} {'hit@1':>6} {'hit@5':>6} {'hit@10':>6} {'MRR@10':>6} {'p50 ms':>7} {'p95 ms':>7} {'build s':>8}")
     for row in figures:
@@ -193,15 +187,6 @@ def print_table(figures: Sequence[Figures]) -> None:
             f"{row.name:<34} {row.hit_1:6.3f} {row.hit_5:6.3f} {row.hit_10:6.3f} {row.mrr_10:6.3f}"
             f" {row.p50_ms:7.1f} {row.p95_ms:7.1f} {row.build_s:8.1f}"
         )
-
-
-def _read_articles(source: Path | None) -> list[Article]:
-    if source is not None:
-        code = read_package(source)
-    else:
-        with tempfile.TemporaryDirectory() as directory:
-            code = read_package(fetch_package(Path(directory), print))
-    return parse_code(code.content, code.source, date.today())
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
