@@ -71,7 +71,11 @@ class Talking:
     def idle(self) -> None:
         """Wait until nothing is left to do."""
         until(lambda: not self.telegram.updates.waiting() or None)
-        until(lambda: not any(self.parts.mailbox.lengths()[place] for place in ("waiting", "working")) or None)
+        until(lambda: self._is_done() or None)
+
+    def _is_done(self) -> bool:
+        lengths = self.parts.mailbox.lengths()
+        return not lengths["waiting"] and not lengths["working"]
 
     def _settings(self) -> Settings:
         return Settings.from_environment(
