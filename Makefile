@@ -7,11 +7,12 @@ PYTHON ?= $(shell for name in python3.11 python3.10 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+RIG ?= ../shared/rigs/vps/rig
 QUESTIONS ?= ../shared/data/retrieval_dev.json
 PYTEST_ARGS ?=
 DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
-.PHONY: help run install install-formats test check format bench bench-search lock system-packages clean
+.PHONY: help run install install-formats install-ansible test test-deploy check format bench bench-search lock system-packages clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -21,10 +22,16 @@ run: $(VENV)/.installed ## Install what is missing, then start the AI core on HO
 
 install: $(VENV)/.installed ## Install what `make run` needs into .venv
 
+install-ansible: $(VENV)/.installed-ansible ## Install what deploys to hosts (ansible/README.md)
+
 install-formats: $(VENV)/.installed-formats ## Install what other models than GGUF need (TORCH_INDEX=URL of a CPU index)
 
 test: $(VENV)/.installed-dev system-packages ## Install what the tests need, then run them all (PYTEST_ARGS="-k ...")
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-deploy: $(VENV)/.installed-dev $(VENV)/.installed-ansible system-packages ## Install hosts of their own by the playbooks and look at them (root; RIG=PATH)
+	$(RIG) deps
+	RIG=$(RIG) $(BIN)/python -m pytest tests/deploy $(PYTEST_ARGS)
 
 check: $(VENV)/.installed-dev ## Lint and type-check
 	$(BIN)/ruff check .
@@ -72,6 +79,10 @@ $(VENV)/.installed: requirements/ai_core.txt requirements/ai_core-gguf.txt | $(B
 $(VENV)/.installed-dev: requirements/dev.txt $(VENV)/.installed $(VENV)/.installed-formats
 	@echo "Installing the test tools ..."
 	$(PIP) install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+$(VENV)/.installed-ansible: requirements/ansible.txt | $(BIN)/python
+	$(PIP) install --quiet --require-hashes -r requirements/ansible.txt
 	@touch $@
 
 $(VENV)/.installed-formats: requirements/torch.txt requirements/ai_core-transformers.txt requirements/ai_core-onnx.txt $(VENV)/.installed
