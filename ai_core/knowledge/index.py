@@ -22,7 +22,7 @@ TITLE_WEIGHT, TITLE_LENGTH_PENALTY = 1.0, 0.3
 TEXT_WEIGHT, TEXT_LENGTH_PENALTY = 1.0, 0.4
 NOTA_WEIGHT, NOTA_LENGTH_PENALTY = 0.3, 0.5
 
-_FORMAT = 2  # raise it with every change in what is indexed or how
+_FORMAT = 3  # raise it with every change in what is indexed or how
 _DESCRIPTION = "index.json"
 
 

@@ -16,6 +16,7 @@ from ai_core.knowledge.number_words import in_digits
 
 _ACCENT = re.compile(r"[\u0300-\u036f]")
 _HOURS = re.compile(r"(?<=\d)h(?=\d|\b)")  # "35h", "7h30"
+_ONE_WORD = re.compile(r"\bprud\W(?=hom)")  # "prud'hommes" is no two words, of which each would count
 _WORD = re.compile(r"[a-z0-9]+")
 _HERE = Path(__file__).parent
 _local = threading.local()
@@ -34,7 +35,7 @@ def stems(text: str, stem_of: Callable[[str], str] | None = None) -> list[str]:
     as a single letter or as a stop word. Numbers become digits.
     """
     chosen = stem_of or stem
-    words = in_digits(_WORD.findall(_HOURS.sub(" heures ", fold(text))))
+    words = in_digits(_WORD.findall(_ONE_WORD.sub("prud", _HOURS.sub(" heures ", fold(text)))))
     return [chosen(word) for word in words if (len(word) > 1 or word.isdigit()) and word not in stop_words()]
 
 
