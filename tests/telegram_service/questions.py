@@ -47,10 +47,12 @@ class Crowd:
         """`count` more questions, from one person after the other."""
         for _ in range(count):
             number = len(self.asked)
-            user = FIRST_USER + number % self._people
-            asked = Asked(user, f"Question numéro {number} sur le préavis")
-            self.asked.append(asked)
-            self._running.telegram.say(asked.user, asked.text)
+            self.ask_as(Asked(FIRST_USER + number % self._people, f"Question numéro {number} sur le préavis"))
+
+    def ask_as(self, asked: Asked) -> None:
+        """A question of one's own."""
+        self.asked.append(asked)
+        self._running.telegram.say(asked.user, asked.text)
 
     def settled(self) -> bool:
         """Whether everything that was asked is dealt with; no, while Redis cannot say."""

@@ -36,6 +36,7 @@ class Running:
     """Counterparts and processes; a context. `variables` are settings in capitals."""
 
     def __init__(self, home: Path, *, workers: int = 2, pause: float = 0.01, **variables: str) -> None:
+        home.mkdir(exist_ok=True)
         self.home = home
         self.telegram = TelegramServer()
         self.ai = ScriptedAi(pause=pause)
