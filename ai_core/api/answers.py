@@ -44,7 +44,7 @@ def answers_blueprint(
     what stands for a person, by channel and id."""
     blueprint = Blueprint("answers", __name__, url_prefix="/api/v1", description="Questions and answers")
     as_events = blueprint.alt_response(
-        200, schema={"type": "string"}, content_type=sse.MIME_TYPE, description="With `stream`: events", success=True
+        200, schema=sse.EVENT_SCHEMA, content_type=sse.MIME_TYPE, description="With `stream`: events", success=True
     )
     answer_errors = errors(blueprint, *KEYED, *WITH_BODY, 404, 409, 503)
 

@@ -20,9 +20,11 @@ class StoredParametersSchema(Strict):
 
     temperature = fields.Float(validate=validate.Range(0, 2))
     top_k = fields.Integer(strict=True, validate=validate.Range(1, 100))
-    top_p = fields.Float(validate=validate.Range(0, 1, min_inclusive=False))
+    top_p = fields.Float(validate=validate.Range(0, 1))
     max_length = fields.Integer(strict=True, validate=validate.Range(1, 2048), metadata={"description": "New tokens."})
-    repetition_penalty = fields.Float(validate=validate.Range(0, 2, min_inclusive=False))
+    repetition_penalty = fields.Float(
+        validate=validate.Range(0, 2, min_inclusive=False), metadata={"exclusiveMinimum": True}
+    )
     do_sample = fields.Boolean(truthy={True}, falsy={False})
     num_beams = fields.Integer(strict=True, validate=validate.Range(1, 10))
     length_penalty = fields.Float(validate=validate.Range(0, 2))

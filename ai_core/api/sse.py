@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 MIME_TYPE = "text/event-stream"
+EVENT_SCHEMA = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "required": ["data"],
+    "properties": {"event": {"type": "string"}, "data": {"type": "string", "description": "JSON, but for [DONE]."}},
+}
+"""For the OpenAPI document: what each event of a stream is."""
 HEARTBEAT = (
     ": \n\n"  # a comment, which clients skip; it finds a dead connection and keeps proxies from closing a slow one
 )

@@ -32,7 +32,7 @@ def chat_blueprint(asking: Asking) -> OpenAiBlueprint:
     @documented(blueprint, 400, 404, 409, 413, 415, 503)
     @blueprint.doc(security=SECURITY)
     @blueprint.alt_response(
-        200, schema={"type": "string"}, content_type=sse.MIME_TYPE, description="With `stream`: chunks", success=True
+        200, schema=sse.EVENT_SCHEMA, content_type=sse.MIME_TYPE, description="With `stream`: chunks", success=True
     )
     @blueprint.arguments(ChatCompletionRequestSchema, examples=examples.CHATS)
     @blueprint.response(200, ChatCompletionSchema, example=examples.CHAT_COMPLETION, description="The answer")

@@ -13,8 +13,10 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 
+from ai_core.storage import database_proxy
 from tests.fakes import build_core
 
 # What OpenAPI cannot say: top_logprobs needs logprobs, stream_options needs stream, the last message is the user's.
@@ -28,13 +30,20 @@ _core = build_core(
     RATE_LIMIT_USER_PER_MINUTE="1000000",
     AUTH_FAILURES_PER_MINUTE="1000000",
 )
+_core.install_code({"L1234-1": "Le préavis est d'un mois.", "R1234-2": "La lampe est verte."})
 _keys = {scope: _core.key(scope) for scope in ("chat", "models", "admin")}
 schema = schemathesis.openapi.from_wsgi("/openapi.json", _core.app)
 
 
+@pytest.fixture(autouse=True)
+def database_of_the_contract() -> None:
+    """The tables are where this application's keys are, whatever other tests have bound them to since."""
+    database_proxy.initialize(_core.parts.database)
+
+
 @pytest.mark.parametrize("scope", [*_keys, "none"])
 @schema.parametrize()
-@settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_every_route_keeps_its_contract(case: Case[Any], scope: str) -> None:
     # The key that asks must survive: rotating or revoking it would turn every later answer into a 401.
     case.headers.pop("X-API-Key", None)
@@ -44,8 +53,10 @@ def test_every_route_keeps_its_contract(case: Case[Any], scope: str) -> None:
     if case.path_parameters and str(case.path_parameters.get("key_id")) in {"1", "2", "3"}:
         case.path_parameters["key_id"] = 4
     response = case.call()
-    assert response.status_code < 500 or response.status_code == 503
-    excluded = [ignored_auth]  # it cannot see that our header wins
+    assert response.status_code < 500 or (response.status_code == 503 and "retry-after" in response.headers)
+    assert scope == "none" or response.status_code != 401, "the keys are known"
+    # ignored_auth cannot see that our header wins; not_a_server_error takes "come back later" for a failure.
+    excluded = [ignored_auth, not_a_server_error]
     if case.operation.path in RULES_BETWEEN_FIELDS:
         excluded.append(positive_data_acceptance)
     case.validate_response(response, excluded_checks=excluded)
