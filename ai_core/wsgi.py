@@ -14,6 +14,9 @@ from ai_core.settings import Settings
 from ai_core.speech_model import SpeechModel
 from common.log import configure_logging
 
+MODEL_SECONDS = 30.0
+"""How long the first model is waited for before requests are taken: then they are told that it is being loaded."""
+
 
 def build() -> Flask:
     """Compose the service in this process and begin to load its model."""
@@ -22,6 +25,8 @@ def build() -> Flask:
     parts = compose(settings)
     parts.knowledge.get()  # before the first question, not during it
     begin_to_load(settings, parts.model, parts.registry)
+    # Behind a systemd socket requests wait in the kernel meanwhile; without the wait a restart would refuse them.
+    parts.model.wait(MODEL_SECONDS)
     extras: tuple[EmbeddingModel | SpeechModel | None, ...] = (parts.embeddings, parts.speech)
     for extra in extras:
         if extra is not None:
