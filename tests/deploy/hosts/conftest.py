@@ -20,7 +20,8 @@ from tests.deploy.rig import ALIASES, BRIDGE, GUESTS, Rig, address, names_resolv
 REPOSITORY = Path(__file__).parents[3]
 RIG_PROGRAM = os.environ.get("RIG", "")
 RIG_STATE = Path(os.environ.get("RIG_STATE", "/var/tmp/vps-rig"))
-KEEP = bool(os.environ.get("RIG_KEEP"))  # leave the hosts as they are, to look at them
+KEEP = bool(os.environ.get("RIG_KEEP"))  # leave the hosts as they are at the end, to look at them
+REUSE = bool(os.environ.get("RIG_REUSE"))  # begin with hosts that were kept: quicker, but proves less
 THREE = ("ai-core", "telegram", "mail")
 HERE = Path(__file__).parent
 
@@ -68,9 +69,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     packed = subprocess.run(pack, check=True, capture_output=True, text=True, cwd=folder)
     shutil.move(folder / packed.stdout.split()[-1], knowledge)
     rig("image")
-    rig.start_fresh(*THREE)
+    if REUSE:
+        rig("up", *THREE)
+    else:
+        rig.start_fresh(*THREE)
+        rig("acme")
     rig("dns")
-    rig("acme")
     repository = Repository(REPOSITORY, folder / "repository")
     names = {f"{guest}.rig.test": address(guest) for guest in GUESTS}
     names |= {name: address(guest) for name, guest in ALIASES.items()}
