@@ -36,12 +36,14 @@ def component_checks(
 def check_queue(mailbox: Mailbox) -> Check:
     """Whether Redis takes updates, and somebody works them off."""
     try:
-        lengths = mailbox.lengths()
+        lengths, weakness = mailbox.lengths(), mailbox.weakness()
     except RedisAway as away:
         return Check(Status.DOWN, f"{away}.")
     told = f"{lengths['waiting']} waiting, {lengths['working']} in work, {lengths['dead']} dead letters."
     if lengths["waiting"] and lengths["oldest"] > LONG_WAIT:
         return Check(Status.DEGRADED, f"{told} The oldest came {lengths['oldest']} s ago: are there enough workers?")
+    if weakness is not None:
+        return Check(Status.DEGRADED, f"{told} {weakness}")
     return Check(Status.OK, told)
 
 

@@ -187,6 +187,19 @@ class Mailbox:
         self.clear_stop(f"{user}:0")
         return int(self._run("forget", user, "" if but is None else but, SUSPECT_AFTER))
 
+    def weakness(self) -> str | None:
+        """Why Redis, as it is configured, may lose updates; None where it keeps them."""
+
+        def look(client: redis.Redis) -> tuple[Any, Any]:
+            return client.info("persistence"), client.info("memory")
+
+        persistence, memory = self._store.call(look)
+        if not persistence["aof_enabled"]:
+            return "Redis keeps no append-only file (appendonly yes): updates are lost when it is killed."
+        if memory["maxmemory"] and memory["maxmemory_policy"] != "noeviction":
+            return "Redis throws updates away when it is full (maxmemory-policy noeviction)."
+        return None
+
     def is_up(self) -> bool:
         """Whether Redis answers."""
         return self._store.is_up()

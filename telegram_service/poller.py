@@ -60,10 +60,10 @@ class Poller:
             logger.warning("updates not taken", extra={"reason": away.reason})
             return PAUSE
         except Flooded as flooded:
-            return flooded.retry_after
+            return min(LONG_PAUSE, flooded.retry_after)
         except TelegramAway as away:
             logger.warning("updates not polled", extra={"reason": away.reason})
-            return max(PAUSE, away.retry_after or 0.0)
+            return min(LONG_PAUSE, max(PAUSE, away.retry_after or 0.0))
         except TelegramError as error:
             # Another poller, or a webhook that was set meanwhile: whoever did it knows, and may have ended by then.
             logger.error("updates not polled", extra={"reason": str(error)})

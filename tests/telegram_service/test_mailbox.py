@@ -315,6 +315,19 @@ def test_lengths_and_ages(mailbox: Mailbox) -> None:
     assert sum(value for name, value in figures.items() if name.startswith("age_ms:") and name != "age_ms:sum") == 1
 
 
+def test_a_redis_that_may_lose_updates_is_known(mailbox: Mailbox, redis_server: RedisServer) -> None:
+    client = RedisStore(redis_server.url, prefix=PREFIX).client
+    assert "appendonly yes" in str(mailbox.weakness())
+    client.config_set("appendonly", "yes")
+    assert mailbox.weakness() is None
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.config_set("maxmemory", "1gb")
+    assert "noeviction" in str(mailbox.weakness())
+    client.config_set("maxmemory", "0")
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("appendonly", "no")
+
+
 def test_waiting_ends_when_something_comes(mailbox: Mailbox) -> None:
     mailbox.put(message(1))
     mailbox.wait()  # an old signal does not keep the next from coming
@@ -326,6 +339,7 @@ def test_all_is_still_there_after_redis_was_killed() -> None:
     server.start()
     try:
         mailbox = build(RedisStore(server.url, prefix=PREFIX, timeout=0.5))
+        assert mailbox.weakness() is None
         for number in (1, 2):
             mailbox.put(message(number))
         claim = claimed(mailbox)
