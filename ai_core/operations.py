@@ -20,6 +20,7 @@ from ai_core.webhooks import Webhooks
 from common.crypto import secret_keys
 from common.health import Check
 from common.log_files import purgeable, remove
+from common.retired_keys import RetiredKeys
 from common.scheduler import Scheduler
 
 SECRET_FILE = "secret_key"  # noqa: S105 - its name
@@ -59,7 +60,7 @@ def build_operations(
 ) -> Operations:
     """Put the parts together. `forget` are the parts beside the database that keep something of people, `clean` the
     operations of a cleanup beside those on logs and leftovers, both by name."""
-    usage = UsageLog(database)
+    usage, secrets = UsageLog(database), secret_keys(settings.secret_key, settings.data_dir / SECRET_FILE)
     webhooks = Webhooks(database, settings.webhook_urls, settings.webhook_key or "")
     host.states.listen(lambda model_id, state: _tell_of_model(webhooks, model_id, state))
     idle = IdleModel(host, after_seconds=60 * settings.model_idle_unload_minutes)
@@ -71,7 +72,7 @@ def build_operations(
     }
     return Operations(
         usage=usage,
-        people=People(secret_keys(settings.secret_key, settings.data_dir / SECRET_FILE), usage, forget),
+        people=People(secrets, usage, forget, RetiredKeys(database, secrets)),
         webhooks=webhooks,
         idle=idle,
         cleanup=Cleanup(settings.data_dir, host, operations),

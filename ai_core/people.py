@@ -7,6 +7,7 @@ from typing import Any
 
 from ai_core.usage import UsageLog
 from common.crypto import person_hash
+from common.retired_keys import RetiredKeys
 
 Forget = Callable[[str], int]
 """Drops what a part keeps of the person with this hash; returns how much there was."""
@@ -15,11 +16,14 @@ Forget = Callable[[str], int]
 class People:
     """Hashes people, and brings together what the parts keep of one of them.
 
-    While SECRET_KEY is rotated a person has one hash for each secret; what is written from then on has the first.
+    A person has one hash for each secret, those that are gone included; what is written has the first.
     """
 
-    def __init__(self, secrets: Sequence[str], usage: UsageLog, others: Mapping[str, Forget]) -> None:
+    def __init__(
+        self, secrets: Sequence[str], usage: UsageLog, others: Mapping[str, Forget], retired: RetiredKeys
+    ) -> None:
         self._secrets = tuple(secrets)
+        self._retired = retired
         self._usage = usage
         self._others = dict(others)
 
@@ -33,7 +37,8 @@ class People:
 
     def hashes_of(self, channel: str, user_id: str) -> list[str]:
         """All that may stand for a person in what was written."""
-        return [person_hash(secret, channel, user_id) for secret in self._secrets]
+        own = [person_hash(secret, channel, user_id) for secret in self._secrets]
+        return own + self._retired.hashes_of(channel, user_id)
 
     def export(self, channel: str, user_id: str) -> list[dict[str, Any]]:
         """The requests of a person, oldest first. Cached answers hold no question and are found by erasure only."""

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 import peewee
 
+from common import retired_keys
 from common.database import Migration, bind, migrate
 
 database_proxy = peewee.DatabaseProxy()
@@ -239,6 +240,7 @@ MIGRATIONS = (
         "0004_model_parameters", lambda database: database.create_tables([ModelParameters, ModelParametersChange])
     ),
     Migration("0005_practical_sheets", lambda database: database.create_tables([SheetRevision, KnowledgeSheet])),
+    retired_keys.MIGRATION,
 )
 
 

@@ -1,7 +1,7 @@
 """Personal data at rest: texts encrypted in the database, people known by a keyed hash only.
 
 SECRET_KEY holds one or more secrets, newest first. The first one writes, all of them read: to rotate, put a new one in
-front, let the old one go once nothing needs it any more.
+front, run `re-encrypt` (common/re_encryption.py), then let the old one go.
 """
 
 from __future__ import annotations
@@ -71,8 +71,18 @@ class EncryptedTextField(peewee.TextField):
 
 def person_hash(secret: str, channel: str, user_id: str) -> str:
     """What stands for a person wherever we keep something of them: 32 hexadecimal digits of HMAC-SHA256."""
+    return hash_with(people_key(secret), channel, user_id)
+
+
+def people_key(secret: str) -> bytes:
+    """The part of a secret that hashes people, and can do nothing else."""
+    return _derived(secret, b"people")
+
+
+def hash_with(key: bytes, channel: str, user_id: str) -> str:
+    """The person_hash of the secret that `key` is the people_key of."""
     person = json.dumps([channel, user_id]).encode()  # so that ("a", "bc") and ("ab", "c") are two people
-    return hmac.new(_derived(secret, b"people"), person, hashlib.sha256).hexdigest()[:32]
+    return hmac.new(key, person, hashlib.sha256).hexdigest()[:32]
 
 
 def secret_keys(configured: Sequence[str], file: Path) -> tuple[str, ...]:

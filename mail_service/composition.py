@@ -13,6 +13,7 @@ from common.database import connection
 from common.env import SettingError
 from common.health import Check
 from common.redis_store import RedisStore
+from common.retired_keys import RetiredKeys
 from common.scheduler import Scheduler
 from mail_service.account import Account
 from mail_service.ai_answerer import AiAnswerer
@@ -114,7 +115,7 @@ def compose(settings: Settings, answerer: Answerer | None = None) -> Parts:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     keys = secret_keys(settings.secret_key, settings.data_dir / "secret_key")
     database = open_storage(settings.database_url, keys)
-    people = People(keys)
+    people = People(keys, RetiredKeys(database, keys))
     templates = checked_templates(settings)
     queue = MailQueue(RedisStore(settings.redis_url, prefix=PREFIX))
     imap = ImapServer(imap_account(settings))

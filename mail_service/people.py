@@ -7,16 +7,18 @@ import re
 from collections.abc import Sequence
 
 from common.crypto import person_hash
+from common.retired_keys import RetiredKeys
 
 CHANNEL = "mail"
 _MARKS = re.compile(r"^(?:\s*(?:re|rép|ref|tr|fwd?|aw|sv|antw)\s*(?:\[\d+\])?\s*:\s*)+", re.IGNORECASE)
 
 
 class People:
-    """Hashes of addresses and subjects. The newest secret writes; all of them find."""
+    """Hashes of addresses and subjects. The newest secret writes; all of them find, and those that are gone."""
 
-    def __init__(self, secrets: Sequence[str]) -> None:
+    def __init__(self, secrets: Sequence[str], retired: RetiredKeys) -> None:
         self._secrets = tuple(secrets)
+        self._retired = retired
         self.signing_key = hashlib.sha256(b"mail message ids " + secrets[0].encode()).digest()
 
     def hash_of(self, address: str) -> str:
@@ -25,7 +27,8 @@ class People:
 
     def hashes_of(self, address: str) -> list[str]:
         """All that may stand for them: rows written before a rotation carry older ones."""
-        return [person_hash(secret, CHANNEL, address) for secret in self._secrets]
+        own = [person_hash(secret, CHANNEL, address) for secret in self._secrets]
+        return own + self._retired.hashes_of(CHANNEL, address)
 
     def subject_key(self, address: str, subject: str) -> str:
         """What stands for a subject of this person, answers and forwards included."""

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 import peewee
 
+from common import retired_keys
 from common.crypto import Cipher, EncryptedTextField
 from common.database import Migration, bind, migrate
 
@@ -189,6 +190,7 @@ FIRST_TABLES = (
 MIGRATIONS = (
     Migration("0001_first_tables", lambda database: database.create_tables(FIRST_TABLES)),
     Migration("0002_cut_over", lambda database: database.create_tables((CutOver,))),
+    retired_keys.MIGRATION,
 )
 
 

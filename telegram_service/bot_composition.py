@@ -10,6 +10,7 @@ import peewee
 from common.ai_client import AiClient
 from common.crypto import Cipher
 from common.redis_store import RedisStore
+from common.retired_keys import RetiredKeys
 from telegram_service.bot import Bot, Manners
 from telegram_service.files import Files
 from telegram_service.history import History
@@ -38,7 +39,7 @@ def build_bot(
     secrets: Sequence[str],
 ) -> Bot:
     """The bot over what the service is made of. Connects to nothing."""
-    people = People(database, store, secrets)
+    people = People(database, store, secrets, RetiredKeys(database, secrets))
     replies = Replies(database, telegram)
     limits = MessageLimits(
         store,

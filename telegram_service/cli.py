@@ -18,6 +18,7 @@ from common.health import Status, run_checks
 from common.log import configure_logging
 from common.process import Progress, end_when_stuck, heartbeat, stop_on_signals
 from common.redis_store import RedisAway
+from telegram_service import re_encrypt_cli
 from telegram_service.composition import Parts, compose
 from telegram_service.process import SILENCE, run_poller, run_worker
 from telegram_service.settings import Settings
@@ -65,6 +66,9 @@ def _parser() -> argparse.ArgumentParser:
     menus.set_defaults(command=_set_menu)
     _people_commands(commands.add_parser("users", help="export or erase all that is held of a person"))
     _letter_commands(commands.add_parser("dead-letters", help="list, revive what was given up"))
+    re_encrypt_cli.add_command(
+        commands.add_parser("re-encrypt", help="encrypt under the newest SECRET_KEY what older ones encrypted")
+    )
     _key_commands(commands.add_parser("keys", help="create, list, revoke keys for /metrics"))
     return parser
 

@@ -14,6 +14,7 @@ import redis
 from common.crypto import person_hash
 from common.database import connection
 from common.redis_store import RedisAway, RedisStore
+from common.retired_keys import RetiredKeys
 from telegram_service.preferences import Preferences
 from telegram_service.storage import Person
 from telegram_service.tables import utc_now
@@ -37,13 +38,16 @@ class Acquaintance:
 
 
 class People:
-    """For any thread. The newest of `secrets` writes hashes, all of them find. Methods raise peewee's errors where the
-    database is away; Redis holds copies only."""
+    """For any thread. The newest of `secrets` writes hashes, all of them find, and those that are gone. Methods raise
+    peewee's errors where the database is away; Redis holds copies only."""
 
-    def __init__(self, database: peewee.Database, store: RedisStore, secrets: Sequence[str]) -> None:
+    def __init__(
+        self, database: peewee.Database, store: RedisStore, secrets: Sequence[str], retired: RetiredKeys
+    ) -> None:
         self._database = database
         self._store = store
         self._secrets = tuple(secrets)
+        self._retired = retired
 
     def hash_of(self, user: int) -> str:
         """What stands for the person with this Telegram id."""
@@ -51,11 +55,16 @@ class People:
 
     def hashes_of(self, user: int) -> list[str]:
         """All that may stand for them: rows written before a rotation of the secret carry older ones."""
-        return [person_hash(secret, CHANNEL, str(user)) for secret in self._secrets]
+        own = [person_hash(secret, CHANNEL, str(user)) for secret in self._secrets]
+        return own + self._retired.hashes_of(CHANNEL, str(user))
 
     def lane_hash(self, lane: str) -> str:
         """What stands for a conversation."""
         return person_hash(self._secrets[0], "telegram lane", lane)
+
+    def earlier_lane_hashes(self, lane: str) -> list[str]:
+        """What stood for it under the older secrets."""
+        return [person_hash(secret, "telegram lane", lane) for secret in self._secrets[1:]]
 
     def meet(self, user: int, *, again: bool = False) -> Acquaintance:
         """Note that a person wrote, and return what is known of them; `again`: this message of theirs was noted."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import peewee
 
+from common import retired_keys
 from common.crypto import EncryptedTextField
 from common.database import Migration
 from telegram_service import reply_storage
@@ -31,7 +32,8 @@ class Person(Table):
 
 
 class Turn(Table):
-    """A question and its answer in the conversation of a chat. `session` changes when a conversation begins anew."""
+    """A question and its answer in the conversation of a chat. `session` changes when a conversation begins anew, and
+    is empty for what belongs to none any more. What was imported has `update_id` below zero."""
 
     id = peewee.AutoField()
     lane = peewee.CharField(max_length=32)
@@ -40,7 +42,7 @@ class Turn(Table):
     update_id = peewee.BigIntegerField(unique=True)
     at = peewee.DateTimeField(default=utc_now, index=True)
     question = EncryptedTextField(cipher_proxy)
-    answer = EncryptedTextField(cipher_proxy)
+    answer = EncryptedTextField(cipher_proxy, null=True)  # of the earlier system's turns often nobody knows it
 
     class Meta:
         indexes = ((("lane", "id"), False),)
@@ -72,4 +74,7 @@ class Broadcast(Table):
 
 FIRST_TABLES = (Person, Turn, Usage, Broadcast, ApiKey, *reply_storage.TABLES)
 
-MIGRATIONS = (Migration("0001_first_tables", lambda database: database.create_tables(FIRST_TABLES)),)
+MIGRATIONS = (
+    Migration("0001_first_tables", lambda database: database.create_tables(FIRST_TABLES)),
+    retired_keys.MIGRATION,
+)

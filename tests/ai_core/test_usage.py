@@ -16,6 +16,7 @@ from ai_core.storage import RequestUsage, UsageDay, open_storage, utc_now
 from ai_core.usage import Usage, UsageLog
 from ai_core.usage_sums import Sums, by_day, by_hour, forget_before, roll_up
 from common.database import connection
+from common.retired_keys import RetiredKeys
 
 PATIENCE = 20.0  # seconds
 DAY = timedelta(days=1)
@@ -143,15 +144,17 @@ def test_hours_are_summed(log: UsageLog) -> None:
     assert list(by_hour(NOON, NOON + timedelta(hours=3), key_id=2)) == [NOON + timedelta(hours=1)]
 
 
-def test_a_person_is_exported_and_erased_whatever_secret_was_current(log: UsageLog) -> None:
+def test_a_person_is_exported_and_erased_whatever_secret_was_current(
+    log: UsageLog, database: peewee.Database
+) -> None:
     forgotten: list[str] = []
 
     def forget(person: str) -> int:
         forgotten.append(person)
         return 1
 
-    before = People(SECRETS[1:], log, {})
-    people = People(SECRETS, log, {"cached_answers": forget})
+    before = People(SECRETS[1:], log, {}, RetiredKeys(database, SECRETS[1:]))
+    people = People(SECRETS, log, {"cached_answers": forget}, RetiredKeys(database, SECRETS))
     for who in (before, people):
         log.put(Usage("telegram", person=who.hash_of("telegram", "42"), prompt_tokens=7))
     log.put(Usage("telegram", person=people.hash_of("telegram", "43")))
@@ -164,8 +167,18 @@ def test_a_person_is_exported_and_erased_whatever_secret_was_current(log: UsageL
     assert RequestUsage.select().count() == 3  # nobody's any more, but still in the sums
 
 
-def test_no_id_is_stored(log: UsageLog) -> None:
-    people = People(SECRETS, log, {})
+def test_a_person_is_erased_when_the_secret_that_hashed_them_is_gone(log: UsageLog, database: peewee.Database) -> None:
+    old = People(SECRETS[1:], log, {}, RetiredKeys(database, SECRETS[1:]))
+    log.put(Usage("telegram", person=old.hash_of("telegram", "42"), prompt_tokens=7))
+    assert log.flush(PATIENCE)
+    assert RetiredKeys(database, SECRETS).retire(SECRETS[1:]) == 1
+    people = People(SECRETS[:1], log, {}, RetiredKeys(database, SECRETS[:1]))
+    assert [row["prompt_tokens"] for row in people.export("telegram", "42")] == [7]
+    assert people.erase("telegram", "42") == {"requests": 1}
+
+
+def test_no_id_is_stored(log: UsageLog, database: peewee.Database) -> None:
+    people = People(SECRETS, log, {}, RetiredKeys(database, SECRETS))
     log.put(Usage("mail", person=people.hash_of("mail", "paul.durand@example.org")))
     assert log.flush(PATIENCE)
     assert "durand" not in str(list(RequestUsage.select().tuples()))

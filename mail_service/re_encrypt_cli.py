@@ -1,0 +1,34 @@
+"""`mail-service re-encrypt`: after it an older secret can be taken out of SECRET_KEY."""
+
+from __future__ import annotations
+
+import argparse
+
+from common.crypto import secret_keys
+from common.re_encryption import Renewer, re_encrypt_tables
+from common.re_encryption_report import report, retire_keys
+from common.retired_keys import RetiredKeys
+from mail_service.people import People
+from mail_service.re_hashing import re_hash
+from mail_service.settings import Settings
+from mail_service.storage import FIRST_TABLES, open_storage
+
+
+def add_command(parser: argparse.ArgumentParser) -> None:
+    """The arguments of the command."""
+    parser.add_argument("--check", action="store_true", help="only say whether an older secret is still needed")
+    parser.set_defaults(command=_re_encrypt)
+
+
+def _re_encrypt(settings: Settings, options: argparse.Namespace) -> int:
+    secrets = secret_keys(settings.secret_key, settings.data_dir / "secret_key")
+    database = open_storage(settings.database_url, secrets)
+    retired = RetiredKeys(database, secrets)
+    # First: what is gone from then on is found by the keys that are kept.
+    kept = retire_keys(retired, secrets, retention_days=settings.retention_days, dry=options.check)
+    renewer = Renewer(secrets, dry=options.check)
+    tallies = re_encrypt_tables(database, FIRST_TABLES, renewer)
+    tallies["people"] = re_hash(database, People(secrets, retired), dry=options.check)
+    lines, status = report({**tallies, "hashing keys": kept}, dry=options.check)
+    print("\n".join(lines))  # noqa: T201 - a command
+    return status
