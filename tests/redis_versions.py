@@ -35,6 +35,12 @@ def watched_commands(url: str) -> Iterator[set[tuple[str, ...]]]:
         listener.join(10)
 
 
+def can_tell_ages(url: str) -> bool:
+    """Whether the server knows since when it has its commands; one that does not is of 6.x itself."""
+    client: Any = redis.Redis.from_url(url)
+    return int(client.info("server")["redis_version"].split(".")[0]) >= 7
+
+
 def newer_ones(url: str, commands: set[tuple[str, ...]]) -> list[str]:
     """Commands, and options of commands, that Redis 6.0 does not have. Needs COMMAND DOCS (7.0)."""
     client: Any = redis.Redis.from_url(url)

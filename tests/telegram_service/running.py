@@ -33,16 +33,19 @@ READY_WITHIN = 60.0  # seconds
 
 
 class Running:
-    """Counterparts and processes; a context. `variables` are settings in capitals."""
+    """Counterparts and processes; a context. `polls`: a poller instead of the webhook. `variables` are settings in
+    capitals."""
 
-    def __init__(self, home: Path, *, workers: int = 2, pause: float = 0.01, **variables: str) -> None:
+    def __init__(
+        self, home: Path, *, workers: int = 2, pause: float = 0.01, polls: bool = False, **variables: str
+    ) -> None:
         home.mkdir(exist_ok=True)
         self.home = home
         self.telegram = TelegramServer()
         self.ai = ScriptedAi(pause=pause)
         self.redis = RedisServer(durable=True)
         self.port = free_port()
-        self.roles = ("serve", *("worker",) * workers)
+        self.roles = ("poller" if polls else "serve", *("worker",) * workers)
         self.processes: list[subprocess.Popen[bytes]] = []
         self._variables = variables
         self._stack = ExitStack()
@@ -58,9 +61,10 @@ class Running:
         self.redis.start()
         self._stack.callback(self.stop)
         self.processes = [self.start(role) for role in self.roles]
-        self.wait_until_ready()
+        if self.roles[0] == "serve":
+            self.wait_until_ready()
+            self.command("set-webhook")
         self._supervisor.start()
-        self.command("set-webhook")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +81,7 @@ class Running:
             "SECRET_KEY": "k" * 40,
             "TELEGRAM_BOT_TOKEN": self.telegram.token,
             "TELEGRAM_API_URL": self.telegram.url,
-            "WEBHOOK_URL": f"http://127.0.0.1:{self.port}/webhook",
+            "WEBHOOK_URL": f"http://127.0.0.1:{self.port}/webhook" if self.roles[0] == "serve" else "",
             "WEBHOOK_SECRET": SECRET,
             "AI_API_URL": self.ai.url,
             "AI_API_KEY": "cdt-key",
@@ -90,7 +94,7 @@ class Running:
     def start(self, role: str) -> subprocess.Popen[bytes]:
         """Start a process as systemd does."""
         with self.log.open("ab") as log:
-            module = "telegram_service" if role == "serve" else "tests.telegram_service.process"
+            module = "tests.telegram_service.process" if role == "worker" else "telegram_service"
             command = [sys.executable, "-m", module, role]
             return subprocess.Popen(
                 command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from tests.log_watch import leaks
+from tests.redis_versions import can_tell_ages, newer_ones, watched_commands
 from tests.telegram_service.process import POISON
 from tests.telegram_service.questions import Crowd
 from tests.telegram_service.running import SECRET, Running
@@ -52,11 +53,12 @@ def test_processes_killed_and_everything_away_for_a_while(tmp_path: Path) -> Non
 def test_one_poison_among_many(tmp_path: Path) -> None:
     with Running(tmp_path, workers=2) as running:
         crowd = Crowd(running, PEOPLE)
-        crowd.ask(PEOPLE)
-        running.telegram.say(7, POISON)
-        running.telegram.say(7, "/help")
-        crowd.ask(PEOPLE)
-        until(crowd.settled, seconds=120)
+        with watched_commands(running.redis.url) as commands:
+            crowd.ask(PEOPLE)
+            running.telegram.say(7, POISON)
+            running.telegram.say(7, "/help")
+            crowd.ask(PEOPLE)
+            until(crowd.settled, seconds=120)
         assert running.died == 4
         told = crowd.told()
         assert (told.answered, told.each_once, told.apologised) == (2 * PEOPLE, True, 0), told
@@ -65,3 +67,18 @@ def test_one_poison_among_many(tmp_path: Path) -> None:
         poisoned = running.said_to(7)
         assert sum("incident technique" in text for text in poisoned) == 1, "whoever wrote it was told"
         assert len(poisoned) >= 2, "and their chat goes on"
+        if can_tell_ages(running.redis.url):
+            assert newer_ones(running.redis.url, commands) == []
+
+
+def test_a_poller_is_killed_again_and_again(tmp_path: Path) -> None:
+    with Running(tmp_path, workers=1, polls=True) as running:
+        crowd = Crowd(running, PEOPLE)
+        for _ in range(4):
+            crowd.ask(5)
+            time.sleep(1.0)
+            running.kill(0)
+        until(crowd.settled, seconds=120)
+        told = crowd.told()
+        assert (told.answered, told.each_once) == (20, True), told
+        assert running.died == 4
