@@ -100,6 +100,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Nobody reads it."""
 
+    def parse_request(self) -> bool:
+        """A connection that was kept open ends with the server."""
+        self.close_connection = self.server.gone.is_set()
+        return not self.close_connection and super().parse_request()
+
     def do_GET(self) -> None:
         if self.path == "/health/ready":
             self._json(200, {"status": "ready", "components": {}})
