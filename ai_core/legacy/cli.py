@@ -46,7 +46,8 @@ def _import_all(settings: Settings, options: argparse.Namespace, report: ImportR
         print("\n".join(found.told))
         if options.apply and (found.models or found.default_model):
             registry.adopt(found.models, found.default_model)
-    with connection(open_storage(settings.database_url)):
+    database = open_storage(settings.database_url)
+    with connection(database), database.atomic():  # all or nothing, and one wait for the disk
         if options.keys is not None:
             import_keys(options.keys, report, apply=options.apply)
         if options.statistics is not None:

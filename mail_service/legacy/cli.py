@@ -60,10 +60,15 @@ def _import_all(settings: Settings, options: argparse.Namespace, report: ImportR
     history = History(parts.people, apply=options.apply)
     with connection(parts.database):
         _import_mailbox(parts, settings, options, history, report)
-        if options.conversations is not None:
-            import_conversations(options.conversations, history, report)
-        for path in options.logs:
-            import_log(path, options.timezone, history, report)
+        with parts.database.atomic():  # all or nothing, and one wait for the disk
+            _import_files(options, history, report)
+
+
+def _import_files(options: argparse.Namespace, history: History, report: ImportReport) -> None:
+    if options.conversations is not None:
+        import_conversations(options.conversations, history, report)
+    for path in options.logs:
+        import_log(path, options.timezone, history, report)
 
 
 def _import_mailbox(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from mail_service.parsing import MAX_SUBJECT
 from mail_service.people import People
@@ -43,6 +45,10 @@ class History:
         self._people = people
         self._apply = apply
         self._told: set[str] = set()
+
+    def at_once(self) -> AbstractContextManager[object]:
+        """A block of which all is kept or nothing, with one wait for the disk."""
+        return cast(AbstractContextManager[object], Message._meta.database.atomic())
 
     def remember(self, mail: OldMail) -> bool:
         """Keep `mail`; False when it is here already."""

@@ -64,10 +64,11 @@ def import_mails(mails: Iterable[StoredMail], own: Iterable[str], history: Histo
             report.count(KIND, "sent by us")
         else:
             questions.append(_old_mail(stored, mail))
-    for question in sorted(questions, key=lambda each: each.received_at):
-        answer = answers.texts.get(question.message_id)
-        taken = history.remember(_with_answer(question, answer))
-        report.count(KIND, "taken" if taken else "here already")
+    with history.at_once():
+        for question in sorted(questions, key=lambda each: each.received_at):
+            answer = answers.texts.get(question.message_id)
+            taken = history.remember(_with_answer(question, answer))
+            report.count(KIND, "taken" if taken else "here already")
 
 
 def in_folder(path: Path) -> Iterator[StoredMail]:

@@ -148,17 +148,17 @@ def test_figures_by_day_are_taken_once_and_broken_rows_explained(
 ) -> None:
     rows: list[dict[str, Any]] = [
         {"date": f"{2000 + at // 336}-{at // 28 % 12 + 1:02}-{at % 28 + 1:02}", "requests": at, "tokens": at * 10}
-        for at in range(8_000)
+        for at in range(1_000)
     ]
     rows += [{"date": "never", "requests": 1}, {"date": "2024-01-01"}, {"date": "2999-01-01", "requests": 1}]
     path = house / "statistics.json"
     path.write_text(json.dumps({"statistics": rows}))
     for outcome in ("taken", "here already"):
         _, told = run(capsys, "--statistics", path, "--apply")
-        assert f"8000 {outcome}" in told
+        assert f"1000 {outcome}" in told
         assert "3 rejected" in told
     with connection(open_storage(f"sqlite:///{house / 'data' / 'ai_core.sqlite3'}")):
-        assert UsageDay.select().count() == 8_000
+        assert UsageDay.select().count() == 1_000
         assert UsageDay.get(UsageDay.day == "2000-01-03").completion_tokens == 20
 
 

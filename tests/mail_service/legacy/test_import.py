@@ -166,7 +166,7 @@ def test_what_the_mailbox_told_is_not_taken_from_the_log_again(
     assert len(start().messages()) == 1
 
 
-def test_ten_thousand_conversations_broken_ones_included(
+def test_two_thousand_conversations_broken_ones_included(
     start: Callable[[], Service], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows: list[dict[str, str]] = [
@@ -178,7 +178,7 @@ def test_ten_thousand_conversations_broken_ones_included(
             "created_at": "2025-03-01T12:00:00Z",
             "thread_id": str(number % 500),
         }
-        for number in range(9_997)
+        for number in range(1_997)
     ]
     rows[10] = {**rows[10], "email": "nobody"}
     rows[20] = {**rows[20], "created_at": "yesterday"}
@@ -186,7 +186,7 @@ def test_ten_thousand_conversations_broken_ones_included(
     rows.append({"channel": "telegram", "question": "?"})
     path = tmp_path / "conversations.json"
     path.write_text(json.dumps({"conversations": rows}))
-    for outcome in ("9994 taken", "9994 here already"):
+    for outcome in ("1994 taken", "1994 here already"):
         status, told = run(capsys, "--conversations", path, "--apply")
         assert (status, outcome in told, "3 rejected" in told, "1 of others" in told) == (1, True, True, True)
     reasons = {json.loads(line)["reason"] for file in tmp_path.glob("import-rejects-*") for line in file.open()}
@@ -197,7 +197,7 @@ def test_ten_thousand_conversations_broken_ones_included(
     }
     service = start()
     with connection(service.parts.database):
-        assert Message.select().count() == 9_994
+        assert Message.select().count() == 1_994
         assert Message.get(Message.state == "refused").answer is None, "a missing answer stays missing"
     service.run()
     assert service.answerer.asked == []

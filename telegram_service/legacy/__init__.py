@@ -1,0 +1,1 @@
+"""What the Telegram service takes over from the earlier system: people, settings, conversations, logs, Redis keys."""
