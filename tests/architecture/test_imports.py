@@ -13,7 +13,7 @@ PACKAGES = ("common", "ai_core", "mail_service", "telegram_service")
 COMPOSERS = {
     f"{service}.{edge}"
     for service in ("ai_core", "mail_service", "telegram_service")
-    for edge in ("app", "wsgi", "cli", "legacy.cli", "composition", "gunicorn.conf")
+    for edge in ("app", "wsgi", "cli", "legacy.cli", "person_cli", "composition", "gunicorn.conf")
 }
 
 # A package or module, and the parts of our own code that it must not import.
