@@ -134,14 +134,18 @@ class Mailbox:
         return self._owned("bury", claim, reason, self._keep, SUSPECT_AFTER)
 
     def following(self, lane: str, most: int = 20) -> Sequence[tuple[int, Mapping[str, Any]]]:
-        """What waits in `lane` behind its first update, oldest first: number and update."""
-        names: Any = self._store.call(lambda client: client.zrange(self._store.key("lane", lane), 1, most))
-        found: list[tuple[int, Mapping[str, Any]]] = []
-        for number in map(int, names):
-            update = self._content(number)
-            if update is not None:
-                found.append((number, update))
-        return found
+        """What waits in `lane` behind the update that is worked on, oldest first: number and update."""
+
+        def look(client: redis.Redis) -> list[Any]:
+            pipe = client.pipeline(transaction=False)
+            pipe.hget(self._store.key("busy"), lane)
+            pipe.zrange(self._store.key("lane", lane), 0, most + 1)
+            return list(pipe.execute())
+
+        current, names = self._store.call(look)
+        behind = [number for number in map(int, names) if current is not None and number > int(current)]
+        found = ((number, self._content(number)) for number in behind[:most])
+        return [(number, update) for number, update in found if update is not None]
 
     def absorb(self, claim: Claim, numbers: Sequence[int]) -> bool:
         """Let these updates of the same lane end together with `claim`; False when the claim was lost."""

@@ -246,6 +246,15 @@ def test_parts_of_a_split_text_end_together(mailbox: Mailbox) -> None:
     assert mailbox.figures()["done"] == 3
 
 
+def test_what_comes_late_is_not_behind(mailbox: Mailbox) -> None:
+    mailbox.put(message(5))
+    claim = claimed(mailbox)
+    mailbox.put(message(4))
+    mailbox.put(message(6))
+    assert [number for number, _ in mailbox.following(claim.lane)] == [6]
+    assert mailbox.following("202:0") == []
+
+
 def test_what_was_absorbed_by_a_worker_that_died_is_still_there(dying: Mailbox, mailbox: Mailbox) -> None:
     mailbox.put(message(1))
     mailbox.put(message(2))
