@@ -39,10 +39,10 @@ class Settings:
     ai_timeout: float
     default_model: str | None
     max_tokens: int
-    temperature: float
-    top_p: float
-    top_k: int
-    repetition_penalty: float
+    temperature: float | None
+    top_p: float | None
+    top_k: int | None
+    repetition_penalty: float | None
     max_conversation_length: int
     session_timeout: int
     max_messages_per_minute: int
@@ -94,10 +94,12 @@ class Settings:
             ai_timeout=env.number("AI_TIMEOUT", 60, minimum=1, maximum=600),
             default_model=env.optional("DEFAULT_MODEL"),
             max_tokens=env.integer("MAX_TOKENS", 512, minimum=1, maximum=2_048),
-            temperature=env.number("TEMPERATURE", 0.7, minimum=0, maximum=2),
-            top_p=env.number("TOP_P", 0.9, minimum=0, maximum=1),
-            top_k=env.integer("TOP_K", 40, minimum=1, maximum=100),
-            repetition_penalty=env.number("REPETITION_PENALTY", 1.1, minimum=0.01, maximum=2),
+            temperature=env.number("TEMPERATURE", 0, minimum=0, maximum=2) if env.optional("TEMPERATURE") else None,
+            top_p=env.number("TOP_P", 0, minimum=0, maximum=1) if env.optional("TOP_P") else None,
+            top_k=env.integer("TOP_K", 1, minimum=1, maximum=100) if env.optional("TOP_K") else None,
+            repetition_penalty=env.number("REPETITION_PENALTY", 0.01, minimum=0.01, maximum=2)
+            if env.optional("REPETITION_PENALTY")
+            else None,
             max_conversation_length=env.integer("MAX_CONVERSATION_LENGTH", 50, minimum=0, maximum=1_000),
             session_timeout=env.integer("SESSION_TIMEOUT", 3_600, minimum=1, maximum=31_536_000),
             max_messages_per_minute=env.integer("MAX_MESSAGES_PER_MINUTE", 30, minimum=1, maximum=1_000_000),
