@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ai_core.knowledge import sheet_importer
+from ai_core.knowledge.sheet_base import SheetBase
 from ai_core.storage import ApiKey, KnowledgeRevision
 from common.database import Migration, connection, migrate, open_database
+from tests.ai_core.knowledge.small_sheets import HOLIDAYS, SMALL_SHEETS, write_sheets
 from tests.fakes import Core, build_core
 from tests.postgres import Postgres, programs
 
@@ -73,6 +76,16 @@ def test_the_code_is_imported_searched_and_replaced(core: Core) -> None:
     core.install_code({"L9999-1": "Le salarié reçoit deux lampes."})
     with connection(core.parts.database):
         assert KnowledgeRevision.select().where(KnowledgeRevision.active == True).count() == 1  # noqa: E712 - SQL
+
+
+def test_practical_sheets_are_imported_and_replaced(core: Core, tmp_path: Path) -> None:
+    database, data_dir = core.parts.database, core.settings.data_dir
+    for sheets in ({"particuliers/F1": HOLIDAYS}, SMALL_SHEETS):
+        package = write_sheets(tmp_path / "fiches.tgz", sheets)
+        revision = sheet_importer.update(database, data_dir, package, progress=lambda _: None)
+    loaded = SheetBase.load(database, data_dir)
+    assert (loaded.revision, len(loaded)) == (revision, 2)
+    assert loaded.search("préavis de démission", 1)[0].sheet.number == "F2883"
 
 
 def test_while_the_database_is_away_questions_are_answered_and_then_it_recovers(core: Core, postgres: Postgres) -> None:
