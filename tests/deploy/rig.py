@@ -13,8 +13,9 @@ from unittest import mock
 
 NETWORK = "10.77.0"
 BRIDGE = f"{NETWORK}.1"
-GUESTS = {"ai-core": 11, "telegram": 12, "mail": 13, "all-in-one": 14}
+GUESTS = {"ai-core": 11, "telegram": 12, "mail": 13, "all-in-one": 14, "front": 15, "further": 16}
 ALIASES = {f"{service}.one.test": "all-in-one" for service in ("ai-core", "telegram", "mail")}
+ALIASES["ai-core.two.test"] = "front"
 LONGEST = 600  # seconds that a step of the rig may take
 
 
