@@ -163,6 +163,7 @@ class Exchange(BaseHTTPRequestHandler):
             fake.asked.append(body)
             fake.in_flight += 1
             fake.most_in_flight = max(fake.most_in_flight, fake.in_flight)
+        self.is_in_flight = True
         try:
             refused = refusal(fake, body)
             if refused is not None:
@@ -172,8 +173,13 @@ class Exchange(BaseHTTPRequestHandler):
         except OSError:
             fake.gone.set()
         finally:
-            with fake.lock:
-                fake.in_flight -= 1
+            self.leave()
+
+    def leave(self) -> None:
+        """A slot is free again, before the client hears of it."""
+        with self.fake.lock:
+            self.fake.in_flight -= self.is_in_flight
+            self.is_in_flight = False
 
     # -- for replies --------------------------------------------------------------------------------------------------
 
@@ -208,6 +214,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.event({"choices": [{"index": 0, "delta": {"content": content}, "finish_reason": None, **more}]})
 
     def end(self, reason: str = "stop", *, usage: Mapping[str, Any] | None = None) -> None:
+        self.leave()
         self.event({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
         if usage is not None:
             self.event({"choices": [], "usage": usage})

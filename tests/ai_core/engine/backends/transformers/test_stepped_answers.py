@@ -57,15 +57,15 @@ def test_a_cancelled_answer_ends_and_its_thread_with_it(load: Load, tmp_path: Pa
     backend = load(write_hub_model(tmp_path / "mamba", "Mamba", state_size=8))
     engine = Engine(backend)
     asked = ask(backend, "Question ?", max_tokens=400)
-    before = threading.active_count()
+    before = set(threading.enumerate())
     engine.submit(asked)
     engine.step()
     engine.step()
-    assert threading.active_count() == before + 1
+    (thread,) = [each for each in set(threading.enumerate()) - before if each.name == "generation"]
     asked.cancel()
     engine.step()
     assert answer(asked)[1].reason is FinishReason.CANCELLED
-    assert threading.active_count() == before
+    assert not thread.is_alive()
 
 
 def test_a_request_computed_again_goes_on_where_it_was(
