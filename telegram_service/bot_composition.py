@@ -91,8 +91,11 @@ def _manners(settings: Settings) -> Manners:
 def _forgetting(store: RedisStore) -> Callable[[int, list[str]], int]:
     def forget(user: int, keys: list[str]) -> int:
         def step(client: Any) -> int:
+            # Who has spoken in a group cannot be told from its key: all copies go, the database has the conversations.
+            patterns = (f"user:{user}:*", f"chat:{user}:*", "chat:*:history")
+            found = [key for pattern in patterns for key in client.scan_iter(match=pattern, count=1_000)]
             pipe = client.pipeline()
-            pipe.delete(*keys)
+            pipe.delete(*keys, *found)
             pipe.zrem("bot:active_users", str(user))
             return sum(int(number) for number in pipe.execute())
 
