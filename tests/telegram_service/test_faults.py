@@ -7,14 +7,17 @@ import random
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.log_watch import leaks
+from tests.postgres import Postgres, programs
 from tests.redis_versions import can_tell_ages, newer_ones, watched_commands
 from tests.telegram_service.process import POISON
 from tests.telegram_service.questions import Crowd
 from tests.telegram_service.running import SECRET, Running
 from tests.waiting import until
 
-PEOPLE = 20
+PEOPLE = 12
 
 
 def test_processes_killed_and_everything_away_for_a_while(tmp_path: Path) -> None:
@@ -22,7 +25,7 @@ def test_processes_killed_and_everything_away_for_a_while(tmp_path: Path) -> Non
     with Running(tmp_path, workers=2, pause=0.03) as running:
         crowd = Crowd(running, PEOPLE)
         for turn in range(12):
-            crowd.ask(5)
+            crowd.ask(3)
             running.kill(turn % 3)
             telegram = running.telegram
             if turn == 2:
@@ -71,14 +74,38 @@ def test_one_poison_among_many(tmp_path: Path) -> None:
             assert newer_ones(running.redis.url, commands) == []
 
 
+def test_the_database_is_killed_and_comes_back(tmp_path: Path) -> None:
+    if programs() is None:
+        pytest.fail("PostgreSQL is not installed")
+    postgres = Postgres()
+    postgres.start()
+    try:
+        with Running(tmp_path, workers=1, pause=0.05, DATABASE_URL=postgres.url) as running:
+            crowd = Crowd(running, PEOPLE)
+            crowd.ask(PEOPLE)
+            time.sleep(1.5)
+            postgres.stop()
+            crowd.ask(PEOPLE)
+            time.sleep(1.5)
+            assert running.get("/health/ready")[0] == 200, "updates are taken in all the same"
+            postgres.start()
+            until(crowd.settled, seconds=120)
+            told = crowd.told()
+            assert (told.answered, told.each_once) == (2 * PEOPLE, True), told
+            assert crowd.in_order()
+    finally:
+        postgres.stop()
+        postgres.remove()
+
+
 def test_a_poller_is_killed_again_and_again(tmp_path: Path) -> None:
     with Running(tmp_path, workers=1, polls=True) as running:
         crowd = Crowd(running, PEOPLE)
         for _ in range(4):
-            crowd.ask(5)
+            crowd.ask(3)
             time.sleep(1.0)
             running.kill(0)
         until(crowd.settled, seconds=120)
         told = crowd.told()
-        assert (told.answered, told.each_once) == (20, True), told
+        assert (told.answered, told.each_once) == (4 * 3, True), told
         assert running.died == 4
