@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from ai_core import texts
-from ai_core.knowledge.article import IN_FORCE, Article
+from ai_core.knowledge.article import IN_FORCE
 from ai_core.knowledge.search import SearchHit
 from ai_core.knowledge.sheet_search import SheetHit
 from ai_core.prompts import CUT_MARK, PromptArticle, PromptSheet, sheet_block
@@ -15,6 +15,7 @@ from ai_core.prompts import CUT_MARK, PromptArticle, PromptSheet, sheet_block
 _SENTENCE_END = re.compile(r"(?<=[.;!?])\s+|\n+")
 MINIMUM_TOKENS = 32  # of an article: less of its text would mislead more than it tells
 SHEET_SHARE = 0.25  # most of the room for articles that a sheet may take: the law comes first
+MOST_NAMED = 5  # articles that changed, in the prompt
 
 ARTICLE = "article"
 SHEET = "fiche"
@@ -22,11 +23,11 @@ SHEET = "fiche"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What was given to the model: an article, or a practical sheet (`kind` "fiche") with the `articles` that it names
-    and the day on which it was last `updated`. `label` is a line for people, in French, that says what it is. `score`
-    is the search's, from 0 to 1; `section` runs from the part of the code, or from the theme, down; dates are ISO 8601,
-    `in_force_until` is the first day on which this version no longer applies; a sheet has neither `state` ("") nor
-    such dates."""
+    """What was given to the model: an article, or a practical sheet (`kind` "fiche") with the `articles` that it names,
+    the day on which it was last `updated`, and which of them `changed` since. `label` is a line for people, in French,
+    that says what it is. `score` is the search's, from 0 to 1; `section` runs from the part of the code, or from the
+    theme, down; dates are ISO 8601, `in_force_until` is the first day on which this version no longer applies; a sheet
+    has neither `state` ("") nor such dates."""
 
     number: str
     title: str
@@ -41,6 +42,7 @@ class Source:
     kind: str = ARTICLE
     updated: str | None = None
     articles: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
 
 def source_of(hit: SearchHit) -> Source:
@@ -60,10 +62,12 @@ def source_of(hit: SearchHit) -> Source:
     )
 
 
-def source_of_sheet(hit: SheetHit, articles: Sequence[Article]) -> Source:
-    """The source that a client is shown for `hit`, whose sheet names `articles`."""
+def source_of_sheet(hit: SheetHit) -> Source:
+    """The source that a client is shown for `hit`."""
     sheet = hit.sheet
     label = texts.SHEET_LABEL if sheet.updated is None else texts.SHEET_LABEL_DATED
+    if hit.changed:
+        label = texts.SHEET_LABEL_OUTDATED
     return Source(
         number=sheet.number,
         title=sheet.title,
@@ -75,7 +79,8 @@ def source_of_sheet(hit: SheetHit, articles: Sequence[Article]) -> Source:
         state="",
         kind=SHEET,
         updated=None if sheet.updated is None else sheet.updated.isoformat(),
-        articles=tuple(article.number for article in articles),
+        articles=tuple(article.number for article in hit.articles),
+        changed=hit.changed,
     )
 
 
@@ -112,6 +117,7 @@ def fit_sheet(hit: SheetHit, budget: int, count: Callable[[str], int]) -> tuple[
         number=sheet.number,
         title=f"{sheet.title} > {hit.part.heading}" if hit.part.heading else sheet.title,
         updated=None if sheet.updated is None else sheet.updated.isoformat(),
+        changed=hit.changed[:MOST_NAMED],
         text="",
     )
     heading = count(f"{sheet_block(told)}\n\n")

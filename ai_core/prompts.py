@@ -24,6 +24,7 @@ SHEET_HEADER = (
 )
 SHEET_LABEL = "Fiche "
 UPDATED_LABEL = "mise à jour : "
+CHANGED_LABEL = "modifiés depuis : "
 NO_ARTICLE = "Aucun article du Code du travail ne correspond à la question."
 QUESTION_LABEL = "Question : "
 CUT_MARK = " […]"
@@ -57,11 +58,13 @@ class PromptArticle:
 
 @dataclass(frozen=True, slots=True)
 class PromptSheet:
-    """A part of a practical sheet as the model reads it. `updated` is the day of its last change, ISO 8601."""
+    """A part of a practical sheet as the model reads it. `updated` is the day of its last change, ISO 8601; `changed`
+    are articles that it names and that changed since."""
 
     number: str
     title: str
     updated: str | None
+    changed: tuple[str, ...]
     text: str
 
 
@@ -82,7 +85,9 @@ def grounded_message(question: str, articles: Sequence[PromptArticle], sheet: Pr
 
 def sheet_block(sheet: PromptSheet) -> str:
     """The practical sheet in the user's turn."""
-    day = f" ({UPDATED_LABEL}{sheet.updated})" if sheet.updated else ""
+    told = [f"{UPDATED_LABEL}{sheet.updated}"] if sheet.updated else []
+    told += [f"{CHANGED_LABEL}{', '.join(sheet.changed)}"] if sheet.changed else []
+    day = f" ({' ; '.join(told)})" if told else ""
     return f"{SHEET_HEADER}\n\n[{SHEET_LABEL}{sheet.number}] {sheet.title}{day}\n{sheet.text}"
 
 

@@ -72,9 +72,8 @@ class RunningAnswer:
         self._asked_for_sources = asked_for_sources
         self._started = started
         self.sources: tuple[Source, ...] = tuple(source_of(hit) for hit in prompt.hits)
-        if grounding.base is not None and prompt.sheet is not None:
-            articles = grounding.base.articles_of(prompt.sheet.sheet)
-            self.sources += (source_of_sheet(prompt.sheet, articles),)
+        if prompt.sheet is not None:
+            self.sources += (source_of_sheet(prompt.sheet),)
         self.grounded = bool(self.sources)
 
     def check(self, text: str) -> list[Citation]:

@@ -146,6 +146,9 @@ class SourceSchema(Schema):
     articles = fields.List(
         fields.String(), required=True, metadata={"description": "Of a sheet: the articles that it names."}
     )
+    changed = fields.List(
+        fields.String(), required=True, metadata={"description": "Of a sheet: those that changed since."}
+    )
 
 
 class CitationSchema(Schema):

@@ -65,7 +65,7 @@ def _found(base: KnowledgeBase, query: str, limit: int, kind: str) -> list[Sourc
     if kind in (ARTICLE, ANY):
         found += [source_of(hit) for hit in base.search(query, limit)]
     if kind in (SHEET, ANY):
-        found += [source_of_sheet(hit, base.articles_of(hit.sheet)) for hit in base.search_sheets(query, limit)]
+        found += [source_of_sheet(hit) for hit in base.search_sheets(query, limit)]
     return sorted(found, key=lambda source: -source.score)[:limit]
 
 

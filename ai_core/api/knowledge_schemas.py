@@ -40,6 +40,9 @@ class SearchResultSchema(Schema):
     articles = fields.List(
         fields.String(), required=True, metadata={"description": "Of a sheet: the articles that it names."}
     )
+    changed = fields.List(
+        fields.String(), required=True, metadata={"description": "Of a sheet: those that changed since."}
+    )
 
 
 class SearchResultsSchema(Schema):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -106,16 +107,17 @@ class KnowledgeBase:
 
     def search_sheets(self, query: str, limit: int = 10) -> list[SheetHit]:
         """The best practical sheets for `query`; may be less than relevant."""
-        return [] if self.sheets is None else self.sheets.search(query, limit)
+        hits = [] if self.sheets is None else self.sheets.search(query, limit)
+        return [replace(hit, articles=self._articles_of(hit.sheet)) for hit in hits]
 
     def relevant_sheets(self, query: str, limit: int = 1) -> list[SheetHit]:
         """The practical sheets that an answer can be helped with, found as `relevant` finds articles."""
         return _relevant(self.search_sheets, query, limit)
 
-    def articles_of(self, sheet: Sheet) -> list[Article]:
-        """The articles that `sheet` names and this revision has, in its order."""
+    def _articles_of(self, sheet: Sheet) -> tuple[Article, ...]:
+        """In the order in which the sheet names them."""
         named = (at for reference in sheet.references for at in self._searcher.directory.named_in(reference))
-        return [self.articles[position] for position in dict.fromkeys(named)]
+        return tuple(self.articles[position] for position in dict.fromkeys(named))
 
 
 def _relevant(search: Search[AnyHit], query: str, limit: int) -> list[AnyHit]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
+from ai_core.knowledge.article import Article
 from ai_core.knowledge.directory import without_numbers
 from ai_core.knowledge.excerpt import best_excerpt
 from ai_core.knowledge.index import SearchIndex, stems_of_title
@@ -26,12 +28,21 @@ PAIRS = 0.2  # weight of neighbouring words
 
 @dataclass(frozen=True, slots=True)
 class SheetHit:
-    """A sheet, the part of it that answers best, and what that part is worth (see SearchHit.score)."""
+    """A sheet, the part of it that answers best, what that part is worth (see SearchHit.score), and the articles that
+    the sheet names and the Code has."""
 
     sheet: Sheet
     part: SheetPart
     score: float
     excerpt: str
+    articles: tuple[Article, ...] = ()
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """The numbers of the articles that are newer than the sheet: what it says of them may be wrong by now."""
+        day = self.sheet.updated
+        newer = (a.number for a in self.articles if day is not None and (a.in_force_from or date.min) > day)
+        return tuple(newer)
 
 
 def part_count(sheets: Sequence[Sheet]) -> int:

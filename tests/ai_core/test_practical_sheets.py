@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -10,9 +12,10 @@ from werkzeug.test import TestResponse
 
 from ai_core.answer import Answer, Question
 from ai_core.cli import main
-from ai_core.grounding import SHEET_SHARE, fit_sheet
+from ai_core.grounding import SHEET_SHARE, fit_sheet, source_of_sheet
 from ai_core.jobs import update_knowledge
 from ai_core.knowledge import importer, sheet_importer
+from ai_core.knowledge.article import Article
 from ai_core.knowledge.sheet import Sheet, SheetPart
 from ai_core.knowledge.sheet_base import SheetBase
 from ai_core.knowledge.sheet_search import SheetHit
@@ -62,6 +65,22 @@ def test_the_model_reads_the_sheet_after_the_articles(build: Callable[..., Core]
     assert read.index("[L9102-2]") < read.index("[Fiche F2883] Quitter son travail > CDI > Préavis")
     assert "(mise à jour : 2020-08-21)" in read
     assert read.index("[Fiche F2883]") < read.index(f"Question : {QUESTION}")
+
+
+def test_a_sheet_that_the_law_has_overtaken_says_so_to_the_model_and_to_people() -> None:
+    day = date(2020, 8, 21)
+    newer = Article("L1-1", "LEGIARTI1", "Objet", (), "Texte.", "", "in_force", date(2021, 1, 1), None)
+    sheet = Sheet("F1", "particuliers", "Titre", (), (), (), day)
+    hit = SheetHit(sheet, SheetPart("", "Une phrase."), 0.5, "Une phrase.", (newer, replace(newer, in_force_from=day)))
+    fitted = fit_sheet(hit, 4_000, len)
+    assert fitted is not None
+    assert "[Fiche F1] Titre (mise à jour : 2020-08-21 ; modifiés depuis : L1-1)\nUne phrase." in sheet_block(fitted[0])
+    source = source_of_sheet(hit)
+    assert (source.changed, source.articles) == (("L1-1",), ("L1-1", "L1-1"))
+    assert (
+        source.label
+        == "Fiche pratique de service-public.fr : Titre (mise à jour du 21/08/2020, la loi a changé depuis)"
+    )
 
 
 def test_the_sheet_is_a_source_that_names_its_articles(build: Callable[..., Core]) -> None:

@@ -57,10 +57,13 @@ def test_a_practical_sheet_is_no_article_and_says_how_old_it_is(page: ChatPage, 
         "score": 0.8,
         "state": "",
         "updated": "2020-08-21",
+        "changed": [],
     }
-    server.reset(Script(sources=[SOURCES[0], sheet]))
+    server.reset(Script(sources=[SOURCES[0], sheet, {**sheet, "changed": ["L9001-1"]}]))
     page.open(KEY).ask_and_wait()
-    article, shown = page.texts(".card")
+    article, shown, outdated = page.texts(".card")
+    assert "la loi a changé depuis" in outdated
+    assert "la loi a changé depuis" not in shown
     assert article.startswith("Article L. 9001-1")
     assert shown.startswith("Fiche pratique")
     assert "21/08/2020" in shown

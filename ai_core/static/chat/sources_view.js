@@ -7,7 +7,7 @@ import { text } from "../shared/texts.js";
 const SHEET = "fiche"; // the kind of a source that explains the law, beside the articles that are it
 const SHOWN = 4; // the others wait behind a fold
 
-/** Cards for `sources` ([{kind, number, title, url, excerpt, state, updated}]) under a heading; those whose number is in `cited` say so. */
+/** Cards for `sources` ([{kind, number, title, url, excerpt, state, updated, changed}]) under a heading; those whose number is in `cited` say so. */
 export function sourcesSection(sources, cited) {
   const cards = sources.map((source) => card(source, cited.has(source.number)));
   const rest = cards.slice(SHOWN);
@@ -35,8 +35,8 @@ function card(source, isCited) {
 }
 
 /** What is not in force says so first of all; a sheet says how old it is. */
-function badge({ kind, state, updated }, isCited) {
-  if (kind === SHEET) return updated && element("span", { class: "badge" }, text("sheet_updated", { day: day(updated) }));
+function badge({ kind, state, updated, changed }, isCited) {
+  if (kind === SHEET) return updated && age(day(updated), changed.length > 0);
   if (state === "repealed" || state === "future") return element("span", { class: "badge badge-warning" }, text(`state_${state}`));
   return isCited && element("span", { class: "badge" }, text("cited"));
 }
@@ -53,6 +53,11 @@ function heading(source) {
     icon(ICONS.external),
     hiddenText(` · ${text(isSheet ? "read_on_service_public" : "read_on_legifrance")} (${text("opens_new_tab")})`),
   );
+}
+
+function age(updated, isOutdated) {
+  if (isOutdated) return element("span", { class: "badge badge-warning" }, text("sheet_outdated", { day: updated }));
+  return element("span", { class: "badge" }, text("sheet_updated", { day: updated }));
 }
 
 /** "2020-08-21" as the page's language writes it. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import peewee
@@ -56,8 +57,19 @@ def test_a_sheet_comes_once_however_many_of_its_parts_are_found(base: KnowledgeB
 
 
 def test_a_sheet_leads_to_the_articles_that_it_names_and_the_code_has(base: KnowledgeBase) -> None:
-    sheet = base.search_sheets("préavis")[0].sheet
-    assert [found.number for found in base.articles_of(sheet)] == ["L9102-2", "L9101-1", "L9101-3", "L9101-2"]
+    found = base.search_sheets("préavis")[0]
+    assert [article.number for article in found.articles] == ["L9102-2", "L9101-1", "L9101-3", "L9101-2"]
+    assert found.changed == ()
+
+
+def test_articles_that_are_newer_than_the_sheet_are_told(database: peewee.Database, tmp_path: Path) -> None:
+    newer = article("L9102-2", "<p>Le préavis est de dix jours.</p>", start=date(2020, 8, 22))
+    same_day = article("L9101-1", "<p>La période d'essai dure onze jours.</p>", start=date(2020, 8, 21))
+    changed = write_package(tmp_path / "legi.tgz", code(section("Chapitre Ier : Rupture", newer, same_day)))
+    importer.update(database, tmp_path, changed, progress=lambda _: None)
+    update(database, tmp_path, write_sheets(tmp_path / "fiches.tgz"))
+    base = KnowledgeBase.load(database, tmp_path).with_sheets(SheetBase.load(database, tmp_path))
+    assert base.search_sheets("préavis")[0].changed == ("L9102-2",)
 
 
 def test_words_of_something_else_find_no_relevant_sheet(base: KnowledgeBase) -> None:
