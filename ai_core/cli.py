@@ -13,7 +13,7 @@ from pathlib import Path
 
 import peewee
 
-from ai_core import audit, models_cli, re_encrypt_cli
+from ai_core import audit, models_cli, person_cli, re_encrypt_cli
 from ai_core.catalog.errors import CatalogError
 from ai_core.keys import SCOPES, KeyRefused, create_key, list_keys, revoke_key, rotate_key, verify_key
 from ai_core.knowledge import cli as knowledge
@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser("import", help="take over settings, models, keys and figures of the earlier system")
     )
 
+    person_cli.add_command(
+        commands.add_parser("person", help="export or erase somebody who is known to several services: person.yml")
+    )
     re_encrypt_cli.add_command(
         commands.add_parser("re-encrypt", help="encrypt under the newest SECRET_KEY what older ones encrypted")
     )

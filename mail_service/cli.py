@@ -17,7 +17,7 @@ from common.env import SettingError
 from common.health import Status, run_checks
 from common.log import configure_logging
 from common.redis_store import RedisAway
-from mail_service import re_encrypt_cli
+from mail_service import person_cli, re_encrypt_cli
 from mail_service.addresses import normalised
 from mail_service.composition import Parts, checked_templates, compose
 from mail_service.imap_server import MailAway
@@ -71,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
     _people_commands(commands.add_parser("users", help="export or erase all that is held of a person"))
     legacy.add_command(
         commands.add_parser("import", help="take over settings, mailbox, logs and exports of the earlier system")
+    )
+    person_cli.add_command(
+        commands.add_parser("person", help="export or erase somebody who is known to several services: person.yml")
     )
     re_encrypt_cli.add_command(
         commands.add_parser("re-encrypt", help="encrypt under the newest SECRET_KEY what older ones encrypted")

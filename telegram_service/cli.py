@@ -18,8 +18,9 @@ from common.health import Status, run_checks
 from common.log import configure_logging
 from common.process import Progress, end_when_stuck, heartbeat, stop_on_signals
 from common.redis_store import RedisAway
-from telegram_service import re_encrypt_cli
+from telegram_service import person_cli, re_encrypt_cli
 from telegram_service.composition import Parts, compose
+from telegram_service.legacy import cli as legacy
 from telegram_service.process import SILENCE, run_poller, run_worker
 from telegram_service.settings import Settings
 from telegram_service.telegram_api import UPDATES, TelegramError
@@ -60,14 +61,22 @@ def _parser() -> argparse.ArgumentParser:
         ("queue", _queue, "how many updates are where"),
     ):
         commands.add_parser(name, help=text).set_defaults(command=command)
-    _webhook_command(commands.add_parser("set-webhook", help="tell Telegram where to post updates (WEBHOOK_URL)"))
+    _webhook_command(
+        commands.add_parser("set-webhook", help="tell Telegram where to post updates (WEBHOOK_URL), and set-menu")
+    )
     menus = commands.add_parser("set-menu", help="give the bot its commands and descriptions in both languages")
     menus.add_argument("--dry-run", action="store_true", help="only say what would be done")
     menus.set_defaults(command=_set_menu)
     _people_commands(commands.add_parser("users", help="export or erase all that is held of a person"))
     _letter_commands(commands.add_parser("dead-letters", help="list, revive what was given up"))
+    person_cli.add_command(
+        commands.add_parser("person", help="export or erase somebody who is known to several services: person.yml")
+    )
     re_encrypt_cli.add_command(
         commands.add_parser("re-encrypt", help="encrypt under the newest SECRET_KEY what older ones encrypted")
+    )
+    legacy.add_command(
+        commands.add_parser("import", help="take over people, settings and conversations of the earlier system")
     )
     _key_commands(commands.add_parser("keys", help="create, list, revoke keys for /metrics"))
     return parser
@@ -134,6 +143,7 @@ def _poller(settings: Settings, _: argparse.Namespace) -> int:
         settings.notify_socket, settings.watchdog_usec, settings.watchdog_pid, progress, 2 * SILENCE, "Polls."
     )
     beat.start()
+    end_when_stuck(progress, 4 * SILENCE)
     run_poller(parts.poller(), stopping, progress)
     beat.stop()
     return 0
@@ -183,7 +193,7 @@ def _set_webhook(settings: Settings, options: argparse.Namespace) -> int:
     elif url and secret:
         telegram.set_webhook(url, secret, connections=settings.webhook_max_connections)
         print("Set.")
-    return 0
+    return _set_menu(settings, options)
 
 
 def _set_menu(settings: Settings, options: argparse.Namespace) -> int:

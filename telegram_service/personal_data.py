@@ -45,8 +45,9 @@ class PersonalData:
         self._ai = ai
         self._forget_keys = forget_keys
 
-    def export(self, user: int) -> Mapping[str, Any]:
-        """What is stored about a person, readable; `ai_core` is null where the AI core did not tell."""
+    def export(self, user: int, *, here: bool = False) -> Mapping[str, Any]:
+        """What is stored about a person, readable; `ai_core` is null where the AI core did not tell, or, for what is
+        `here` alone, was not asked."""
         person = self._people.hashes_of(user)
         with connection(self._database):
             row = Person.get_or_none(Person.person.in_(person))
@@ -60,12 +61,12 @@ class PersonalData:
                 ],
                 "questions": [_usage(one) for one in usage],
             }
-        return {**told, "ai_core": self._at_ai_core(user)}
+        return {**told, "ai_core": None if here else self._at_ai_core(user)}
 
-    def erase(self, user: int, *, but: int | None = None) -> int:
-        """Remove all of it, here, in Redis and at the AI core; returns how many things went. May be repeated. `but` is
-        the update that asks for it."""
-        erased = self._erase_at_ai_core(user)
+    def erase(self, user: int, *, but: int | None = None, here: bool = False) -> int:
+        """Remove all of it, in the database, in Redis and, unless only what is `here` is meant, at the AI core; returns
+        how many things went. May be repeated. `but` is the update that asks for it."""
+        erased = 0 if here else self._erase_at_ai_core(user)
         erased += self._mailbox.forget(user, but=but)
         self._limits.forget(user)
         lane = Lane(user)
