@@ -77,6 +77,28 @@ def order(updates: int, chats: int) -> Figures:
         }
 
 
+def alone(people: int) -> Figures:
+    """`people` one after the other; every answer takes the AI core about half a second."""
+    with _running(workers=2, pause=0.04) as running:
+        asked = Crowd(running, people)
+        said_at: dict[int, float] = {}
+        for number in range(people):
+            said_at[FIRST_USER + number] = time.monotonic()
+            asked.ask()
+            _wait(asked.settled)
+        told = asked.told()
+        first, whole = _reply_times(running, said_at)
+        return {
+            "questions": people,
+            "answered": told.answered,
+            "lost": told.lost,
+            "first reply, median (s)": _seconds(first, 0.5),
+            "first reply, slowest (s)": _seconds(first, 1.0),
+            "whole answer, median (s)": _seconds(whole, 0.5),
+            "whole answer, slowest (s)": _seconds(whole, 1.0),
+        }
+
+
 def crowd(people: int, seconds: float) -> Figures:
     """`people` with a question each within `seconds`; every answer takes the AI core about a second."""
     with _running(workers=3, pause=0.08, WORKER_THREADS="64") as running, Probe(running) as probe:
@@ -173,7 +195,10 @@ def _harm(running: Running, event: str, chance: random.Random) -> None:
 
 @contextmanager
 def _running(*, workers: int, pause: float, **variables: str) -> Iterator[Running]:
-    with tempfile.TemporaryDirectory() as home, Running(Path(home), workers=workers, pause=pause, **variables) as made:
+    with (
+        tempfile.TemporaryDirectory() as home,
+        Running(Path(home), workers=workers, pause=pause, polls=False, **variables) as made,
+    ):
         yield made
 
 
@@ -219,15 +244,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--updates", type=int, default=4_000)
     parser.add_argument("--chats", type=int, default=200)
+    parser.add_argument("--questions", type=int, default=30, help="one after the other")
     parser.add_argument("--people", type=int, default=1_000)
     parser.add_argument("--within", type=float, default=10.0, help="seconds in which they all ask")
     parser.add_argument("--killed-questions", type=int, default=400)
     parser.add_argument("--kill-seconds", type=float, default=60.0)
-    parser.add_argument("--only", choices=("order", "crowd", "kill"))
+    parser.add_argument("--only", choices=("alone", "order", "crowd", "kill"))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     runs: dict[str, Callable[[], Figures]] = {
         "order": lambda: order(options.updates, options.chats),
+        "alone": lambda: alone(options.questions),
         "crowd": lambda: crowd(options.people, options.within),
         "kill": lambda: kill(options.killed_questions, options.kill_seconds),
     }
