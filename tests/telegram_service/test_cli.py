@@ -88,8 +88,10 @@ def test_the_webhook_is_set_and_what_waits_is_kept(run: Run, telegram: TelegramS
     assert HOOK in out
     assert "1 updates wait" in out
     assert telegram.updates.webhook["url"] == "", "a dry run changes nothing"
+    assert telegram.called("setMyCommands") == []
     status, out, _ = run("set-webhook", **secret)
     assert (status, telegram.updates.webhook["url"]) == (0, HOOK)
+    assert telegram.called("setMyCommands"), "the menu comes with it"
     assert telegram.updates.waiting() == 1
     assert "s" * 20 not in out
     assert telegram.token not in out
