@@ -63,7 +63,7 @@ class Worker:
         self._free = threading.Semaphore(threads)
         self._queue: queue.SimpleQueue[Claim] = queue.SimpleQueue()
         self._guard = threading.Lock()
-        self._running: dict[int, tuple[Claim, float]] = {}  # by update id, with the time of the claim; _guard's
+        self._running: dict[int, tuple[Claim, float]] = {}  # by fence, with the time of the claim; _guard's
         self._ending = threading.Event()
         self._threads = [self._thread(self._serve, f"work-{number}") for number in range(threads)]
         self._threads.append(self._thread(self._keep_leases, "leases"))
@@ -87,7 +87,7 @@ class Worker:
                 self._free.release()
         if claim is not None:
             with self._guard:
-                self._running[claim.update_id] = (claim, time.monotonic())
+                self._running[claim.fence] = (claim, time.monotonic())
             self._queue.put(claim)
         return claim is not None
 
@@ -123,7 +123,7 @@ class Worker:
                 logger.exception("update not settled: its lease ends by itself", extra=_figures(claim))
             finally:
                 with self._guard:
-                    self._running.pop(claim.update_id, None)
+                    self._running.pop(claim.fence, None)
                 self._free.release()
 
     def _work(self, claim: Claim) -> None:
