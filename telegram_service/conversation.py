@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -25,7 +26,7 @@ from telegram_service.usage import ANSWERED, STOPPED
 logger = logging.getLogger(__name__)
 
 LOOK_FOR_STOP = 0.5  # seconds
-AI_WAIT = 5.0  # seconds until it is asked again, where it does not say
+AI_WAIT = 5.0  # seconds until it is asked again, where it does not say; twice as many each time, up to 40
 MAX_CONTEXT = 60_000  # characters; the AI core fits it to its model
 MAX_MESSAGES = 100  # of a context, as the AI core takes it
 MOST_TOKENS = 2_048
@@ -78,8 +79,8 @@ def answer(visit: Visit, claim: Claim, question: Question) -> None:
         try:
             told = _ask(visit, question, live)
         except AiAway as away:
-            _tell_wait(visit, claim, away)
-            raise RetryLater(away.retry_after or AI_WAIT, away.reason) from None
+            _tell_wait(visit, away)
+            raise RetryLater(away.retry_after or _backoff(claim), away.reason) from None
         except AiRefused as refused:
             text = visit.text(_REFUSALS.get(refused.code, "refused"))
             bot.usage.note(incoming.update_id, visit.person.hash, refused.code)
@@ -209,10 +210,13 @@ def _look_at_crowd(visit: Visit, question: Question) -> None:
         question.is_short = visit.bot.mailbox.lengths()["waiting"] >= visit.bot.manners.crowd
 
 
-def _tell_wait(visit: Visit, claim: Claim, away: AiAway) -> None:
-    """Say once that it takes longer, in the placeholder."""
-    if claim.attempts > 1:
-        return
+def _backoff(claim: Claim) -> float:
+    seconds: float = AI_WAIT * 2 ** min(claim.attempts - 1, 3)
+    return seconds * random.uniform(0.75, 1.25)
+
+
+def _tell_wait(visit: Visit, away: AiAway) -> None:
+    """Say that it takes longer, in the placeholder; again each time, since people move up in a queue."""
     incoming, bot = visit.incoming, visit.bot
     text = visit.text("still_trying")
     if away.reason in ("ai_429", "ai_503"):

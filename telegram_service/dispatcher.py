@@ -156,6 +156,9 @@ class Dispatcher:
         except FileRefused as refused:
             visit.tell_text(visit.text(refused.text, size=self._bot.files.megabytes))
             return None
+        except AiAway:
+            visit.tell_text(visit.text("still_trying"), name="waiting")  # once, however often it is tried
+            raise
         found = [document for document in documents if document]
         question.text = f"\n\n{LINE}\n\n".join([question.text or visit.text("file_question"), *found])
         return question

@@ -18,7 +18,10 @@ ID_BYTES = 64 - len(DATA) - 1  # of a button's data
 
 def show(visit: Visit, _: Claim, __: str) -> None:
     """The models that there are."""
-    chosen = visit.person.preferences.model
+    models, chosen = _models(visit), visit.person.preferences.model
+    if models is None:
+        visit.tell("assistant_away")
+        return
     lines = [
         visit.text(
             "model_line",
@@ -26,7 +29,7 @@ def show(visit: Visit, _: Claim, __: str) -> None:
             marks=(visit.text("model_loaded") if _is_loaded(model) else "")
             + (visit.text("model_chosen") if model["id"] == chosen else ""),
         )
-        for model in visit.bot.ai.models()
+        for model in models
     ]
     visit.tell_text(visit.text("models", models="\n".join(lines)) if lines else visit.text("models_none"))
 
@@ -41,14 +44,17 @@ def switch(visit: Visit, _: Claim, wanted: str) -> None:
 
 def model_keyboard(visit: Visit) -> Keyboard:
     """A button for each model, and one for the service's own."""
-    models = [model for model in visit.bot.ai.models() if len(str(model["id"]).encode()) <= ID_BYTES]
+    models = [model for model in _models(visit) or () if len(str(model["id"]).encode()) <= ID_BYTES]
     rows = [[Button(_label(visit, model), f"{DATA}:{model['id']}")] for model in models[:SHOWN]]
     return [*rows, [Button(visit.text("switch_default"), f"{DATA}:")]]
 
 
 def choose_model(visit: Visit, wanted: str) -> str:
     """Keep the choice; returns what is said. An administrator's choice is loaded for everybody."""
-    if wanted and wanted not in _ids(visit.bot.ai.models()):
+    models = _models(visit) if wanted else ()
+    if models is None:
+        return visit.text("assistant_away")
+    if wanted and wanted not in {str(model["id"]) for model in models}:
         return visit.text("unknown_model", model=wanted)
     visit.bot.people.choose(visit.incoming.user, replace(visit.person.preferences, model=wanted or None))
     if not wanted:
@@ -63,8 +69,12 @@ def choose_model(visit: Visit, wanted: str) -> str:
     return told
 
 
-def _ids(models: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {str(model["id"]) for model in models}
+def _models(visit: Visit) -> Sequence[Mapping[str, Any]] | None:
+    """None while the AI core does not answer: a list is not worth waiting for."""
+    try:
+        return visit.bot.ai.models()
+    except (AiAway, AiRefused):
+        return None
 
 
 def _is_loaded(model: Mapping[str, Any]) -> bool:

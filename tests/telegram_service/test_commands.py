@@ -153,6 +153,19 @@ def test_a_model_that_there_is_not_is_not_chosen(talking: Talking) -> None:
     assert marie.is_told("unknown_model", model="nonsense")
 
 
+def test_while_the_ai_core_is_away_nobody_waits_for_a_list_of_models(talking: Talking) -> None:
+    marie = talking.person(MARIE)
+    marie.say("/switch")
+    talking.ai.go_away()
+    marie.press(marie.last(), marie.last().buttons[0])
+    assert marie.is_told("assistant_away")
+    marie.say("/models")
+    assert marie.is_told("assistant_away")
+    marie.say("/switch")
+    assert marie.last().buttons == [say("fr", "switch_default")]
+    talking.ai.come_back()
+
+
 def test_an_administrators_choice_is_loaded(talk: Start) -> None:
     talking = talk(ADMIN_USERS=str(ADMIN))
     talking.ai.models["other"] = "available"

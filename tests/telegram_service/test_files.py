@@ -10,6 +10,7 @@ import pytest
 
 from telegram_service.texts import say
 from tests.telegram_service.talking import Talking
+from tests.waiting import until
 
 FILES = Path(__file__).resolve().parents[1] / "common" / "extraction" / "files"
 MARIE = 71
@@ -124,6 +125,19 @@ def test_a_voice_message_is_a_question(talking: Talking) -> None:
     marie.send(b"OggS voice")
     assert asked(talking) == "Quel est mon préavis ?"
     assert say("fr", "heard", text="Quel est mon préavis ?") in marie.last().text
+
+
+def test_a_voice_message_waits_while_nobody_can_listen_and_that_is_said_once(talking: Talking) -> None:
+    talking.ai.hears = "Quel est mon préavis ?"
+    marie = talking.person(MARIE)
+    marie.say("/help")
+    talking.ai.go_away()
+    talking.telegram.upload(MARIE, b"OggS voice")
+    until(lambda: marie.is_told("still_trying") or None)
+    talking.ai.come_back()
+    talking.idle()
+    assert asked(talking) == "Quel est mon préavis ?"
+    assert [message.text == say("fr", "still_trying") for message in marie.sees()] == [False, False, True, False]
 
 
 def test_without_a_speech_model_voice_messages_are_refused_in_words(talking: Talking) -> None:
