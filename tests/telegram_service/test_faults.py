@@ -22,7 +22,7 @@ PEOPLE = 12
 
 def test_processes_killed_and_everything_away_for_a_while(tmp_path: Path) -> None:
     chance = random.Random(7)
-    with Running(tmp_path, workers=2, pause=0.03) as running:
+    with Running(tmp_path, workers=2, pause=0.03, LOG_LEVEL="DEBUG") as running:
         crowd = Crowd(running, PEOPLE)
         for turn in range(12):
             crowd.ask(3)
