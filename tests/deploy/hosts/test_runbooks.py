@@ -40,7 +40,7 @@ def test_updates_are_polled_where_telegram_cannot_reach_the_host(hosts: World) -
 
 def test_the_bots_get_new_keys_and_the_old_ones_end(hosts: World) -> None:
     old = hosts.key("mail")
-    played = hosts.controller.play("three-hosts", playbook="rotate_keys.yml")
+    played = hosts.controller.play("three-hosts", playbook="new_bot_keys.yml")
     assert played.succeeded, played.output[-4000:]
     new = hosts.key("mail")
     asked = {key: hosts.session().get(SEARCH, headers={"X-API-Key": key}, timeout=30).status_code for key in (old, new)}
