@@ -69,6 +69,14 @@ def test_a_neighbour_reaches_ssh_and_the_web_only(hosts: World, guest: str) -> N
     assert set(map(int, found.split())) == EXPECTED_OPEN
 
 
+def test_refusals_are_found_by_fail2ban(hosts: World) -> None:
+    url = "https://ai-core.rig.test/api/v1/models"
+    assert hosts.session().get(url, headers={"X-API-Key": "none"}, timeout=20).status_code == 401
+    log, rules = "/var/log/nginx/ai-core.access.log", "/etc/fail2ban/filter.d/code-du-travail.conf"
+    found = hosts.rig.run("ai-core", f"tail -n 1 {log} > /tmp/line; fail2ban-regex /tmp/line {rules}")
+    assert "1 matched" in found
+
+
 def test_no_secret_is_printed_or_in_a_unit(hosts: World, first_play: Played) -> None:
     token = hosts.outside.telegram.token
     for client in ("smoke-test", "telegram", "mail"):
