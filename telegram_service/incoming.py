@@ -107,10 +107,11 @@ def left_by(update: Mapping[str, Any]) -> int | None:
 def _read(
     update: Mapping[str, Any], message: Mapping[str, Any], sender: Mapping[str, Any], query: Mapping[str, Any]
 ) -> Incoming | None:
-    chat, topic = (int(part) for part in lane_of(update).split(":")) if message else (0, 0)
+    place, _, number = lane_of(update).partition(":")
     user = sender_of(update)
-    if not message or user is None or sender.get("is_bot") is True or not chat:
+    if not message or user is None or sender.get("is_bot") is True or place == "user":
         return None
+    chat, topic = int(place), int(number)
     file = None if query else _file(message)
     text = "" if query else _text(message, "text") or _text(message, "caption")
     return Incoming(
