@@ -14,8 +14,10 @@ from unittest import mock
 NETWORK = "10.77.0"
 BRIDGE = f"{NETWORK}.1"
 GUESTS = {"ai-core": 11, "telegram": 12, "mail": 13, "all-in-one": 14, "front": 15, "further": 16}
+GUESTS |= {"lost-ai-core": 17, "lost-telegram": 18, "lost-mail": 19}
 ALIASES = {f"{service}.one.test": "all-in-one" for service in ("ai-core", "telegram", "mail")}
 ALIASES["ai-core.two.test"] = "front"
+ALIASES |= {f"{service}.lost.test": f"lost-{service}" for service in ("ai-core", "telegram", "mail")}
 LONGEST = 600  # seconds that a step of the rig may take
 
 
