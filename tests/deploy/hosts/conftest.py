@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ RIG_PROGRAM = os.environ.get("RIG", "")
 RIG_STATE = Path(os.environ.get("RIG_STATE", "/var/tmp/vps-rig"))
 KEEP = bool(os.environ.get("RIG_KEEP"))  # leave the hosts as they are at the end, to look at them
 REUSE = bool(os.environ.get("RIG_REUSE"))  # begin with hosts that were kept: quicker, but proves less
+BACK_WITHIN = 180  # seconds, on a busy machine
 THREE = ("ai-core", "telegram", "mail")
 HERE = Path(__file__).parent
 
@@ -53,9 +55,18 @@ class World:
         session.verify = str(self.rig.authority)
         return session
 
-    def doctor(self, guest: str) -> str:
-        """What the host's own look at itself prints; empty when all is well."""
-        return self.rig.run(guest, "code-du-travail-doctor >/tmp/doctor 2>&1 || cat /tmp/doctor")
+    def doctor(self, guest: str) -> list[str]:
+        """What the host's own look at itself finds wrong now; that a killed unit was started again is history."""
+        lines = self.rig.run(guest, "code-du-travail-doctor || true").splitlines()
+        assert lines, "the doctor said nothing"
+        return [line for line in lines if not line.startswith("ok ") and "but it failed" not in line]
+
+    def await_health(self, guest: str) -> None:
+        """Until the doctor finds nothing."""
+        end = time.monotonic() + BACK_WITHIN
+        while found := self.doctor(guest):
+            assert time.monotonic() < end, found
+            time.sleep(3)
 
 
 @pytest.fixture(scope="session")

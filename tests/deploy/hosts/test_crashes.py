@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.deploy.hosts.conftest import THREE, World
+from tests.deploy.hosts.conftest import BACK_WITHIN, THREE, World
 from tests.mail_system import ALICE, ASSISTANT
 from tests.waiting import until
 
@@ -13,7 +13,6 @@ SERVICES = {
     "telegram": ("telegram-web.service", "telegram-worker@1.service"),
     "mail": ("mail-web.service", "mail-poller.service", "mail-worker@1.service"),
 }
-BACK_WITHIN = 120
 
 
 @pytest.mark.parametrize(("guest", "service"), [(guest, service) for guest in THREE for service in SERVICES[guest]])
@@ -23,7 +22,7 @@ def test_a_killed_process_is_started_again(hosts: World, guest: str, service: st
     hosts.rig.run(guest, f"kill -9 {before}")
     is_new = f"systemctl -q is-active {service} && [ $({show}) != {before} ] && echo yes || true"
     until(lambda: hosts.rig.run(guest, is_new).strip(), BACK_WITHIN)
-    until(lambda: hosts.doctor(guest) == "", BACK_WITHIN)
+    hosts.await_health(guest)
 
 
 @pytest.mark.parametrize("guest", THREE)
@@ -32,7 +31,7 @@ def test_a_host_that_restarts_serves_again(hosts: World, guest: str) -> None:
     before = hosts.rig.run(guest, since)
     hosts.rig.run(guest, "systemctl reboot", check=False)
     until(lambda: hosts.rig.run(guest, since, check=False) not in ("", before), BACK_WITHIN)
-    until(lambda: hosts.doctor(guest) == "", BACK_WITHIN)
+    hosts.await_health(guest)
 
 
 def test_an_acknowledged_update_survives_a_power_cut(hosts: World) -> None:
@@ -63,7 +62,7 @@ def test_a_key_survives_a_power_cut(hosts: World) -> None:
     made = hosts.rig.run("ai-core", "ai-core keys create 'Coupure' --scope chat")
     key = made.partition("API key: ")[2].split()[0]
     _cut("ai-core", hosts)
-    until(lambda: hosts.doctor("ai-core") == "", BACK_WITHIN)
+    hosts.await_health("ai-core")
     search = "https://ai-core.rig.test/api/v1/knowledge/search?q=préavis"
     assert hosts.session().get(search, headers={"X-API-Key": key}, timeout=30).status_code == 200
 

@@ -40,4 +40,4 @@ def test_a_second_play_changes_nothing_there(one: World) -> None:
 
 
 def test_its_doctor_finds_nothing(one: World) -> None:
-    assert one.doctor(GUEST) == ""
+    assert not one.doctor(GUEST)
