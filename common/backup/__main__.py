@@ -67,9 +67,9 @@ def _run(plan: Plan, options: argparse.Namespace) -> int:
         print(f"There is room. To: {plan.folder}{', ' + plan.target if plan.target else ''}. Nothing was done.")
         return 0
     with alone(plan.folder):
-        archive = make(plan, _say)
         for name in prune(plan.folder, plan.host, plan.keep_days):
             _say(f"Removed for its age: {name}")
+        archive = make(plan, _say)
         sent = _send(plan)
     if plan.metrics is not None:
         metrics.write(plan.metrics, archive, sent=sent)

@@ -47,7 +47,14 @@ def files_below(paths: Sequence[Path], exclude: Sequence[str]) -> Iterator[Path]
         if not _excluded(path, exclude) and (path.is_symlink() or path.exists()):
             yield path
             if path.is_dir() and not path.is_symlink():
-                yield from files_below(sorted(path.iterdir()), exclude)
+                yield from files_below(_inside(path), exclude)
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:  # gone meanwhile
+        return []
 
 
 def size_below(paths: Sequence[Path], exclude: Sequence[str]) -> int:
@@ -77,6 +84,8 @@ def unpack(archive: Path, into: Path) -> Manifest:
     """Extract a decrypted archive into an empty folder of our own. Raises ArchiveRefused."""
     try:
         with tarfile.open(archive, mode="r:gz") as tar:
+            # Owners and links as they were; newer versions of Python would leave them out by default.
+            tar.extraction_filter = lambda member, _: member
             first = tar.next()
             if first is None or first.name != MANIFEST:
                 raise ArchiveRefused(f"{archive.name}: has no manifest")
