@@ -108,11 +108,13 @@ class Dispatcher:
         return verdict.admission is Admission.ALLOWED
 
     def _notice(self, visit: Visit) -> None:
-        """At the first contact: that this is an AI, and what is kept."""
-        if not visit.person.is_noticed:
-            text = visit.text("notice", days=self._bot.manners.retention_days)
-            visit.tell_text(text, name="notice")
-            self._bot.people.set_noticed(visit.incoming.user)
+        """At the first contact: that this is an AI, and what is kept. /start says it after the welcome."""
+        if visit.person.is_noticed:
+            return
+        command = visit.incoming.command(self._bot.name)
+        if command is None or command[0] != "start":
+            visit.tell_text(visit.text("notice", days=self._bot.manners.retention_days), name="notice")
+        self._bot.people.set_noticed(visit.incoming.user)
 
     def _converse(self, visit: Visit, claim: Claim) -> None:
         command = visit.incoming.command(self._bot.name)

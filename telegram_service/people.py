@@ -74,12 +74,13 @@ class People:
             if row is None:
                 Person.insert(person=self.hash_of(user), telegram_id=str(user)).on_conflict_ignore().execute()
                 row = Person.get(Person.person == self.hash_of(user))
+            total = Person.select().count() if is_new else None
             if not again:
                 Person.update(last_seen_at=utc_now(), messages=Person.messages + 1, unreachable=False).where(
                     Person.id == row.id
                 ).execute()
         if not again:
-            self._count(user, is_new)
+            self._count(user, total)
         return _acquaintance(user, row)
 
     def look_up(self, user: int) -> Acquaintance | None:
@@ -125,13 +126,13 @@ class People:
         with connection(self._database):
             return bool(Person.update(**values).where(Person.person.in_(self.hashes_of(user))).execute())
 
-    def _count(self, user: int, is_new: bool) -> None:
+    def _count(self, user: int, total: int | None) -> None:
         def step(client: redis.Redis) -> None:
             now = time.time()
             pipe = client.pipeline(transaction=False)
             pipe.incr("bot:total_messages")
-            if is_new:
-                pipe.incr("bot:total_users")
+            if total is not None:  # counted anew, since Redis may have lost it, and people may have been erased
+                pipe.set("bot:total_users", total)
             pipe.zadd("bot:active_users", {str(user): now})
             pipe.zremrangebyscore("bot:active_users", "-inf", now - ACTIVE_SECONDS)
             pipe.execute()

@@ -7,9 +7,9 @@ from telegram_service.claim import Claim
 
 
 def start(visit: Visit, _: Claim, __: str) -> None:
-    """Welcome; that this is an AI was said just before, at the first contact, and is said again later."""
+    """Welcome, that this is an AI, what is kept."""
     notice = visit.text("notice", days=visit.bot.manners.retention_days)
-    visit.tell_text(visit.text("welcome") + (f"\n\n{notice}" if visit.person.is_noticed else ""))
+    visit.tell_text(f"{visit.text('welcome')}\n\n{notice}")
 
 
 def show_help(visit: Visit, _: Claim, __: str) -> None:
