@@ -113,6 +113,7 @@ def crowd(people: int, seconds: float) -> Figures:
         took = time.monotonic() - began
         told = asked.told()
         first, whole = _reply_times(running, said_at)
+        served = _webhook_times(running)
         hooks = sorted(delivery.seconds for delivery in running.telegram.updates.deliveries)
         health = sorted(seconds for _, seconds in probe.answers)
         return {
@@ -123,8 +124,9 @@ def crowd(people: int, seconds: float) -> Figures:
             "answered": told.answered,
             "lost": told.lost,
             "answered twice": told.doubled,
-            "webhook, median (ms)": _milliseconds(hooks, 0.5),
-            "webhook, 99 % (ms)": _milliseconds(hooks, 0.99),
+            "webhook, median (ms)": _milliseconds(served, 0.5),
+            "webhook, 99 % (ms)": _milliseconds(served, 0.99),
+            "webhook as this busy process sees it, 99 % (ms)": _milliseconds(hooks, 0.99),
             "first reply, median (s)": _seconds(first, 0.5),
             "first reply, 99 % (s)": _seconds(first, 0.99),
             "whole answer, median (s)": _seconds(whole, 0.5),
@@ -213,6 +215,12 @@ def _reply_times(running: Running, said_at: Mapping[int, float]) -> tuple[list[f
             last[chat] = call.at
     known = [chat for chat in said_at if chat in first]
     return sorted(first[chat] - said_at[chat] for chat in known), sorted(last[chat] - said_at[chat] for chat in known)
+
+
+def _webhook_times(running: Running) -> list[float]:
+    """Seconds that the web process took for each update, by its own log."""
+    lines = (json.loads(line) for line in running.log.read_text().splitlines() if '"/webhook"' in line)
+    return sorted(line["milliseconds"] / 1000 for line in lines)
 
 
 def _moments(chance: random.Random, seconds: float, every: tuple[float, float]) -> list[float]:
