@@ -12,6 +12,7 @@ from telegram_service.telegram_api import Button
 from telegram_service.telegram_errors import MessageGone
 
 FILE_NAME = "code-du-travail-neo.json"
+AGAIN = 10.0  # seconds until the AI core is asked again to erase
 
 
 def export(visit: Visit, _: Claim, __: str) -> None:
@@ -38,6 +39,6 @@ def erase_everything(visit: Visit) -> None:
         with suppress(MessageGone):
             visit.change(visit.text("deleted_partly"))
         wait = error.retry_after if isinstance(error, AiAway) else None
-        raise RetryLater(wait or 10.0, "not erased at the AI core") from None
+        raise RetryLater(wait or AGAIN, "not erased at the AI core") from None
     with suppress(MessageGone):
         visit.change(visit.text("deleted", count=count))

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from telegram_service import conversation, pace
+from common import ai_client
+from telegram_service import conversation, dispatcher, pace
+from telegram_service.commands import personal
 from tests.redis_server import RedisServer
 from tests.telegram_service.talking import Talking
 
@@ -32,10 +34,13 @@ def redis_server(running_redis_server: RedisServer) -> RedisServer:
 def talk(
     tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., Talking]]:
-    """Starts the bot, with settings in capitals. It writes as fast as it can: the pace has tests of its own."""
+    """Starts the bot, with settings in capitals. It writes as fast as it can and waits for
+    little: pace and patience have tests of their own."""
     for name in ("CHAT", "GROUP"):
         monkeypatch.setattr(pace, name, (1_000.0, 1_000.0))
-    monkeypatch.setattr(conversation, "AI_WAIT", 0.2)
+    waits = ((conversation, "AI_WAIT"), (personal, "AGAIN"), (dispatcher, "AWAY_SECONDS"), (ai_client, "AWAY_SECONDS"))
+    for module, name in waits:
+        monkeypatch.setattr(module, name, 0.2)
     with ExitStack() as stack:
 
         def start(*, pause: float = 0.0, **variables: str) -> Talking:

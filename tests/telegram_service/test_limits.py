@@ -74,7 +74,7 @@ def test_who_is_blocked_is_not_answered_at_all(talk: Start) -> None:
 
 
 def test_in_a_crowd_answers_are_shorter_and_that_is_said(talk: Start) -> None:
-    talking = talk(WORKER_THREADS="1", pause=0.02)
+    talking = talk(WORKER_THREADS="1", pause=0.01)
     people = [talking.person(user) for user in range(100, 110)]
     for person in people:
         person.begin("Quel est mon préavis ?")
