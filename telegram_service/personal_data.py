@@ -21,6 +21,7 @@ from telegram_service.tables import utc_now
 
 logger = logging.getLogger(__name__)
 
+KEY_REFUSED = ("ai_401", "ai_403")
 REPLIES_KEPT = timedelta(days=2)  # Telegram repeats an update for a day
 
 
@@ -95,9 +96,14 @@ class PersonalData:
         try:
             return sum(int(number) for number in self._ai.erase(CHANNEL, str(user)).values())
         except AiRefused as refused:
-            # The key's scope is the operator's to mend; what is ours goes all the same.
-            logger.error("not erased at the AI core", extra={"status": refused.status})
-            return 0
+            reason = f"ai_{refused.status}"
+        except AiAway as away:
+            if away.reason not in KEY_REFUSED:
+                raise
+            reason = away.reason
+        # The key's scope is the operator's to mend; what is ours goes all the same.
+        logger.error("not erased at the AI core", extra={"reason": reason})
+        return 0
 
     def _at_ai_core(self, user: int) -> Mapping[str, Any] | None:
         try:
