@@ -36,6 +36,7 @@ class ScriptedAi:
         self.models = {"scripted": "loaded"}  # status by id
         self.hears: str | None = None  # what every recording says; None: there is no speech model
         self.erased: list[str] = []
+        self.knows_people = True  # False: the key has no right to export and erase them
         self.most_at_once = 0
         self._at_once = 0
         self._guard = threading.Lock()
@@ -111,14 +112,18 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/api/v1/models":
             models = [{"id": name, "name": name, "status": status} for name, status in self.ai.models.items()]
             self._json(200, {"models": models})
+        elif self.path.endswith("/export") and not self.ai.knows_people:
+            self._refuse(403, "forbidden")
         elif self.path.endswith("/export"):
             self._json(200, {"channel": "telegram", "requests": [{"model": "scripted"}]})
         else:
             self._refuse(404, "not_found")
 
     def do_DELETE(self) -> None:
+        if not self.ai.knows_people:
+            return self._refuse(403, "forbidden")
         self.ai.erased.append(self.path.rpartition("/")[2])
-        self._json(200, {"erased": {"requests": 1}})
+        return self._json(200, {"erased": {"requests": 1}})
 
     def do_POST(self) -> None:
         sent = self.rfile.read(int(self.headers["Content-Length"]))

@@ -134,6 +134,15 @@ def test_while_the_ai_core_is_away_it_is_said_and_done_later(talking: Talking) -
     assert traces(talking, MARIE) == []
 
 
+def test_where_the_key_has_no_right_over_people_what_is_ours_is_erased_all_the_same(talking: Talking) -> None:
+    talking.ai.knows_people = False
+    marie = talking.person(MARIE)
+    marie.say(QUESTION)
+    assert exported(marie)["ai_core"] is None
+    erase(marie)
+    assert traces(talking, MARIE) == []
+
+
 def test_who_comes_back_is_met_anew(talking: Talking) -> None:
     marie = talking.person(MARIE)
     marie.say(QUESTION)
