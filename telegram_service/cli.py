@@ -214,7 +214,7 @@ def _export(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _erase(settings: Settings, options: argparse.Namespace) -> int:
-    print(f"Erased: {_with_database(settings).bot.personal_data.erase(options.id)} things.")
+    print(f"Erased: {_with_database(settings).bot.personal_data.erase(options.id).items} things.")
     return 0
 
 

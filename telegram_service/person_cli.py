@@ -37,7 +37,7 @@ def _person(settings: Settings, options: argparse.Namespace) -> int:
     if options.action == "export":
         told["telegram"] = [data.export(user, here=True) for user in users]
     else:
-        told["telegram"] = [{"items": data.erase(user, here=True)} for user in users]
+        told["telegram"] = [{"items": data.erase(user, here=True).items} for user in users]
         if users:
             clear_database(parts.database)
             clear_redis(RedisStore(settings.redis_url, prefix=PREFIX))

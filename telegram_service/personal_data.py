@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,14 @@ logger = logging.getLogger(__name__)
 
 KEY_REFUSED = ("ai_401", "ai_403")
 REPLIES_KEPT = timedelta(days=2)  # Telegram repeats an update for a day
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many things went; `everywhere`: at the AI core, too."""
+
+    items: int
+    everywhere: bool
 
 
 class PersonalData:
@@ -64,10 +73,11 @@ class PersonalData:
             }
         return {**told, "ai_core": None if here else self._at_ai_core(user)}
 
-    def erase(self, user: int, *, but: int | None = None, here: bool = False) -> int:
-        """Remove all of it, in the database, in Redis and, unless only what is `here` is meant, at the AI core; returns
-        how many things went. May be repeated. `but` is the update that asks for it."""
-        erased = 0 if here else self._erase_at_ai_core(user)
+    def erase(self, user: int, *, but: int | None = None, here: bool = False) -> Erased:
+        """Remove all of it, in the database, in Redis and, unless only what is `here` is meant, at the AI core. May
+        be repeated. `but` is the update that asks for it."""
+        at_ai_core = None if here else self._erase_at_ai_core(user)
+        erased = at_ai_core or 0
         erased += self._mailbox.forget(user, but=but)
         self._limits.forget(user)
         lane = Lane(user)
@@ -79,7 +89,7 @@ class PersonalData:
             for table in (Turn, Usage, Person):
                 erased += table.delete().where(table.person.in_(person)).execute()
         logger.info("person erased", extra={"items": erased})
-        return int(erased)
+        return Erased(int(erased), at_ai_core is not None)
 
     def forget_old(self, keep: timedelta) -> int:
         """Remove conversations and usage of longer than `keep` ago, people who did not write since, and old replies;
@@ -92,7 +102,8 @@ class PersonalData:
             gone += Person.delete().where((Person.last_seen_at < before) & ~Person.blocked).execute()
         return int(gone)
 
-    def _erase_at_ai_core(self, user: int) -> int:
+    def _erase_at_ai_core(self, user: int) -> int | None:
+        """How many things went; None where our key has no right to that."""
         try:
             return sum(int(number) for number in self._ai.erase(CHANNEL, str(user)).values())
         except AiRefused as refused:
@@ -103,7 +114,7 @@ class PersonalData:
             reason = away.reason
         # The key's scope is the operator's to mend; what is ours goes all the same.
         logger.error("not erased at the AI core", extra={"reason": reason})
-        return 0
+        return None
 
     def _at_ai_core(self, user: int) -> Mapping[str, Any] | None:
         try:

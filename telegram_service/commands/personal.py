@@ -34,11 +34,11 @@ def delete(visit: Visit, _: Claim, __: str) -> None:
 def erase_everything(visit: Visit) -> None:
     """Erase, then say so, without keeping that it was said. Raises RetryLater while the AI core is away."""
     try:
-        count = visit.bot.personal_data.erase(visit.incoming.user, but=visit.incoming.update_id)
+        erased = visit.bot.personal_data.erase(visit.incoming.user, but=visit.incoming.update_id)
     except (AiAway, AiRefused) as error:
         with suppress(MessageGone):
             visit.change(visit.text("deleted_partly"))
         wait = error.retry_after if isinstance(error, AiAway) else None
         raise RetryLater(wait or AGAIN, "not erased at the AI core") from None
     with suppress(MessageGone):
-        visit.change(visit.text("deleted", count=count))
+        visit.change(visit.text("deleted" if erased.everywhere else "deleted_here", count=erased.items))

@@ -140,6 +140,7 @@ def test_where_the_key_has_no_right_over_people_what_is_ours_is_erased_all_the_s
     marie.say(QUESTION)
     assert exported(marie)["ai_core"] is None
     erase(marie)
+    assert marie.last().text.startswith("Vos conversations, réglages et statistiques sont effacés")
     assert traces(talking, MARIE) == []
 
 
