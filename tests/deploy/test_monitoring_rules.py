@@ -158,11 +158,11 @@ CAUSES = [
     Cause(
         "DiskFillsUp",
         {
-            f"node_filesystem_avail_bytes{{{DISK}}}": f"{14 * GIB}x59 {14 * GIB}-{GIB // 20}x119 {30 * GIB}x400",
+            f"node_filesystem_avail_bytes{{{DISK}}}": f"{14 * GIB}x59 {14 * GIB}-{GIB // 20}x239 {30 * GIB}x400",
             f"node_filesystem_size_bytes{{{DISK}}}": f"{40 * GIB}x600",
         },
-        fires=170,
-        gone=300,
+        fires=280,
+        gone=302,
     ),
     Cause(
         "InodesAlmostGone",

@@ -1,4 +1,4 @@
-"""Two guests of the rig: our mail server, and somebody else's on "the internet", with the DNS records that both need."""
+"""Two guests of the rig: our mail server, and somebody else's on "the internet", with the DNS that both need."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MailGuests:
     """`folder` is for the certificate and logs."""
 
     def __init__(self, program: Path, state: Path, folder: Path) -> None:
-        guests = {**rig_module.GUESTS, "mx": 21, "internet": 22}
+        guests = {**rig_module.GUESTS, "post": 21, "world": 22}
         with mock.patch.object(rig_module, "GUESTS", guests):
             self.rig = Rig(program, state)
         self._state, self._folder = state, folder
@@ -49,14 +49,14 @@ class MailGuests:
         """Two bare Debians, and a certificate by the rig's authority."""
         self._write_zone()
         self.rig("image")
-        self.rig.start_fresh("mx", "internet")
+        self.rig.start_fresh("post", "world")
         self.rig("dns")
         self._make_certificate()
 
     def stop(self) -> None:
         """Nothing stays."""
         (self._state / "dns.extra").unlink()
-        self.rig("reset", "mx", "internet")
+        self.rig("reset", "post", "world")
 
     def play(self, eicar_signature: str) -> Played:
         """Install both; what the play prints as records goes into the DNS."""
@@ -83,22 +83,22 @@ class MailGuests:
         recipient: str = ASSISTANT,
         port: int = 25,
         times: int = 1,
-        **login: str,
+        login: tuple[str, str] | None = None,
     ) -> list[tuple[int, str]]:
         """From the internet's host; what the server said to each attempt."""
         order = {
             "raw": base64.b64encode(raw).decode(), "sender": sender, "recipient": recipient, "port": port,
-            "times": times, **login,
+            "times": times, "login": login,
         }  # fmt: skip
         script = base64.b64encode((HERE / "stranger.py").read_bytes()).decode()
         command = f"echo {script} | base64 -d >/tmp/stranger.py; python3 /tmp/stranger.py '{json.dumps(order)}'"
-        found: list[Any] = [json.loads(line) for line in self.rig.run("internet", command).splitlines()]
+        found: list[Any] = [json.loads(line) for line in self.rig.run("world", command).splitlines()]
         return [(code, text) for code, text in found]
 
     def received(self) -> list[bytes]:
         """What came to Alice."""
         command = "for f in /home/alice/Maildir/new/*; do [ -e $f ] && base64 -w0 $f && echo; done; true"
-        return [base64.b64decode(line) for line in self.rig.run("internet", command).splitlines()]
+        return [base64.b64decode(line) for line in self.rig.run("world", command).splitlines()]
 
     def _write_zone(self) -> None:
         # A TXT record's pieces have 255 characters at most.

@@ -75,7 +75,7 @@ def inbox(user: str, folder: str = "INBOX") -> list[bytes]:
         client.login(user, PASSWORDS[user])
         client.select(folder, readonly=True)
         numbers = client.search(None, "ALL")[1][0].split()
-        return [client.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in numbers]  # type: ignore[index]
+        return [client.fetch(number, "(BODY.PEEK[])")[1][0][1] for number in numbers]  # type: ignore[index,misc]
 
 
 def test_a_second_run_changes_nothing(server: MailGuests) -> None:
@@ -94,20 +94,21 @@ def test_the_play_prints_the_records_that_mail_needs(server: MailGuests) -> None
 def test_mail_from_the_internet_is_answered_and_signed(server: MailGuests, tmp_path: Path) -> None:
     service = build_service(GuestMail(), tmp_path)  # type: ignore[arg-type]
     assert server.hand_in(mail(message_id="first@client.example")) == [(250, "")]
-    until(lambda: inbox(ASSISTANT) != [], within=30)
+    until(lambda: inbox(ASSISTANT) != [], seconds=30)
     [question] = inbox(ASSISTANT)
     results = read(question)["Authentication-Results"]
-    assert results.startswith(NAME) and "spf=pass" in results
+    assert results.startswith(NAME)
+    assert "spf=pass" in results
 
     service.run()
     assert service.outcomes() == {"completed": 1}
-    until(lambda: server.received() != [], within=30)
+    until(lambda: server.received() != [], seconds=30)
     [reply] = server.received()
     assert read(reply)["In-Reply-To"] == "<first@client.example>"
     record = server.records["cdt._domainkey.cdt.example"].encode()
     asked: list[bytes] = []
 
-    def lookup(name: bytes, timeout: int = 5) -> bytes:  # noqa: ARG001 - the library's shape
+    def lookup(name: bytes, timeout: int = 5) -> bytes:
         asked.append(name)
         return record
 
@@ -123,7 +124,7 @@ def test_mail_from_the_internet_is_answered_and_signed(server: MailGuests, tmp_p
 def test_the_operator_gets_mail_for(server: MailGuests, local_part: str) -> None:
     raw = mail(message_id=f"{local_part}@client.example")
     assert server.hand_in(raw, recipient=f"{local_part}@cdt.example") == [(250, "")]
-    until(lambda: any(f"<{local_part}@client.example>".encode() in found for found in inbox(ADMIN)), within=30)
+    until(lambda: any(f"<{local_part}@client.example>".encode() in found for found in inbox(ADMIN)), seconds=30)
 
 
 @pytest.mark.parametrize(
@@ -139,22 +140,23 @@ def test_the_operator_gets_mail_for(server: MailGuests, local_part: str) -> None
 def test_nothing_is_passed_on_for_strangers(server: MailGuests, recipient: str) -> None:
     [(code, text)] = server.hand_in(mail(), recipient=recipient)
     assert 500 <= code < 600, text
-    assert server.rig.run("mx", "postqueue -j") == ""
+    assert server.rig.run("post", "postqueue -j") == ""
 
 
 def test_nothing_is_passed_on_for_the_host_itself_either(server: MailGuests) -> None:
     said = server.rig.run(
-        "mx", "printf 'EHLO a.b.c\\r\\nMAIL FROM:<x@example.net>\\r\\nRCPT TO:<y@example.com>\\r\\nQUIT\\r\\n' | "
+        "post", "printf 'EHLO a.b.c\\r\\nMAIL FROM:<x@example.net>\\r\\nRCPT TO:<y@example.com>\\r\\nQUIT\\r\\n' | "
         "timeout 20 python3 -c 'import socket,sys,time\ns=socket.create_connection((\"127.0.0.1\",25))\n"
         "for l in sys.stdin: time.sleep(.3); s.sendall(l.encode())\nprint(s.makefile().read())'",
     )  # fmt: skip
-    assert "Relay access denied" in said or "454" in said or "554" in said or "450" in said
+    assert "Relay access denied" in said or "cannot find your" in said
     assert "250 2.1.5" not in said
 
 
 def test_our_own_domain_is_not_forged(server: MailGuests) -> None:
     [(code, text)] = server.hand_in(mail(sender=ADMIN), sender=ADMIN)
-    assert code == 554 and "Log in" in text
+    assert code == 554
+    assert "Log in" in text
 
 
 def test_a_forged_from_is_refused_where_its_domain_asks_for_it(server: MailGuests) -> None:
@@ -167,7 +169,7 @@ def test_a_forged_verdict_is_taken_away(server: MailGuests) -> None:
         message_id="verdict@client.example", Authentication_Results=f"{NAME}; dmarc=pass header.from=x.example"
     )
     assert server.hand_in(forged) == [(250, "")]
-    until(lambda: any(b"<verdict@client.example>" in found for found in inbox(ASSISTANT)), within=30)
+    until(lambda: any(b"<verdict@client.example>" in found for found in inbox(ASSISTANT)), seconds=30)
     [found] = [read(found) for found in inbox(ASSISTANT) if b"<verdict@client.example>" in found]
     assert len(found.get_all("Authentication-Results") or []) == 1
     assert "x.example" not in found["Authentication-Results"]
@@ -180,7 +182,8 @@ def test_a_virus_is_refused(server: MailGuests) -> None:
     message.set_content("Voir la pièce jointe.")
     message.add_attachment(EICAR.encode(), maintype="application", subtype="octet-stream", filename="contrat.com")
     [(code, text)] = server.hand_in(message.as_bytes())
-    assert code == 554 and "virus" in text
+    assert code == 554
+    assert "virus" in text
 
 
 def test_the_folder_of_sent_mail_has_no_address_outside(server: MailGuests) -> None:
@@ -189,13 +192,13 @@ def test_the_folder_of_sent_mail_has_no_address_outside(server: MailGuests) -> N
 
 
 def test_who_logged_in_sends_as_himself_only(server: MailGuests) -> None:
-    login = {"user": ASSISTANT, "password": PASSWORDS[ASSISTANT]}
+    login = (ASSISTANT, PASSWORDS[ASSISTANT])
     for sender in (ADMIN, "boss@example.com"):
-        [(code, _)] = server.hand_in(mail(sender=sender), sender=sender, recipient=ALICE, port=587, **login)
+        [(code, _)] = server.hand_in(mail(sender=sender), sender=sender, recipient=ALICE, port=587, login=login)
         assert code == 553
-    admin = {"user": ADMIN, "password": PASSWORDS[ADMIN]}
+    admin = (ADMIN, PASSWORDS[ADMIN])
     support = "support@cdt.example"
-    assert server.hand_in(mail(sender=support), sender=support, recipient=ALICE, port=587, **admin) == [(250, "")]
+    assert server.hand_in(mail(sender=support), sender=support, recipient=ALICE, port=587, login=admin) == [(250, "")]
 
 
 def test_passwords_are_not_taken_in_clear(server: MailGuests) -> None:
@@ -208,11 +211,11 @@ def test_passwords_are_not_taken_in_clear(server: MailGuests) -> None:
 
 def test_a_storm_of_wrong_passwords_is_shut_out(server: MailGuests) -> None:
     # Last: afterwards the internet's host is banned.
-    said = server.hand_in(mail(), port=587, times=12, user=ASSISTANT, password="devine-un-peu")
+    said = server.hand_in(mail(), port=587, times=12, login=(ASSISTANT, "devine-un-peu"))
     codes = [code for code, _ in said]
-    assert 250 not in codes and 235 not in codes
+    assert 250 not in codes
     assert codes[0] == 535
-    until(lambda: "22" in server.rig.run("mx", "fail2ban-client get mail-submission banip"), within=60)
-    [(code, _)] = server.hand_in(mail(), port=587, user=ASSISTANT, password=PASSWORDS[ASSISTANT])
+    until(lambda: "22" in server.rig.run("post", "fail2ban-client get mail-submission banip"), seconds=60)
+    [(code, _)] = server.hand_in(mail(), port=587, login=(ASSISTANT, PASSWORDS[ASSISTANT]))
     assert code == 0, "not even the right password is listened to from there"
     assert inbox(ASSISTANT, "Sent"), "everybody else reads and sends as before"
