@@ -144,9 +144,7 @@ def test_hours_are_summed(log: UsageLog) -> None:
     assert list(by_hour(NOON, NOON + timedelta(hours=3), key_id=2)) == [NOON + timedelta(hours=1)]
 
 
-def test_a_person_is_exported_and_erased_whatever_secret_was_current(
-    log: UsageLog, database: peewee.Database
-) -> None:
+def test_a_person_is_exported_and_erased_whatever_secret_was_current(log: UsageLog, database: peewee.Database) -> None:
     forgotten: list[str] = []
 
     def forget(person: str) -> int:
