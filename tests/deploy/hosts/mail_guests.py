@@ -35,13 +35,13 @@ RECORD = re.compile(r'^ *- \'?(?:")?([a-z0-9._-]+)\. TXT "(.*)"\'?$', re.MULTILI
 
 
 class MailGuests:
-    """`folder` is for the certificate and logs."""
+    """`folder` is for the certificate and logs, `signature` what the virus scanner knows (a line of a .hsb file)."""
 
-    def __init__(self, program: Path, state: Path, folder: Path) -> None:
+    def __init__(self, program: Path, state: Path, folder: Path, signature: str) -> None:
         guests = {**rig_module.GUESTS, "post": 21, "world": 22}
         with mock.patch.object(rig_module, "GUESTS", guests):
             self.rig = Rig(program, state)
-        self._state, self._folder = state, folder
+        self._state, self._folder, self._signature = state, folder, signature
         self.records: dict[str, str] = {}
         self._controller: Controller | None = None
 
@@ -58,7 +58,7 @@ class MailGuests:
         (self._state / "dns.extra").unlink()
         self.rig("reset", "post", "world")
 
-    def play(self, eicar_signature: str) -> Played:
+    def play(self) -> Played:
         """Install both; what the play prints as records goes into the DNS."""
         variables = {
             "rig_state": str(self._state),
@@ -66,7 +66,7 @@ class MailGuests:
             "certificate_folder": str(self._folder),
             "assistant_password": PASSWORDS[ASSISTANT],
             "admin_password": PASSWORDS[ADMIN],
-            "eicar_signature": eicar_signature,
+            "eicar_signature": self._signature,
         }
         self._controller = self._controller or Controller(variables, self._folder)
         played = self._controller.play("mail-server", playbook=str(HERE / "mail_server.yml"))
