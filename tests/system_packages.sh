@@ -5,7 +5,7 @@ set -euo pipefail
 declare -A package_of=(
   [chromium]=chromium [chromedriver]=chromium-driver [redis-server]=redis-server [curl]=curl
   [dovecot]=dovecot-imapd [postfix]=postfix [clamd]=clamav-daemon [tesseract]=tesseract-ocr [antiword]=antiword
-  [openssl]=openssl [nginx]=nginx-light
+  [openssl]=openssl [nginx]=nginx-light [age]=age [rsync]=rsync
 )
 PATH="$PATH:/usr/sbin:/sbin"
 missing=()
