@@ -23,6 +23,14 @@ from tests.waiting import until
 
 NAME = "mail.cdt.example"
 
+CONVERSATION = """
+import smtplib
+with smtplib.SMTP("127.0.0.1", 25, timeout=20) as server:
+    server.ehlo("a.client.example")
+    server.mail("alice@client.example")
+    print(server.rcpt("somebody@example.com"))
+"""
+
 
 class GuestMail:
     """What the mail service is told about a server of the rig."""
@@ -144,13 +152,8 @@ def test_nothing_is_passed_on_for_strangers(server: MailGuests, recipient: str) 
 
 
 def test_nothing_is_passed_on_for_the_host_itself_either(server: MailGuests) -> None:
-    said = server.rig.run(
-        "post", "printf 'EHLO a.b.c\\r\\nMAIL FROM:<x@example.net>\\r\\nRCPT TO:<y@example.com>\\r\\nQUIT\\r\\n' | "
-        "timeout 20 python3 -c 'import socket,sys,time\ns=socket.create_connection((\"127.0.0.1\",25))\n"
-        "for l in sys.stdin: time.sleep(.3); s.sendall(l.encode())\nprint(s.makefile().read())'",
-    )  # fmt: skip
-    assert "Relay access denied" in said or "cannot find your" in said
-    assert "250 2.1.5" not in said
+    said = server.rig.run("post", f"python3 -c '{CONVERSATION}'")
+    assert "Relay access denied" in said
 
 
 def test_our_own_domain_is_not_forged(server: MailGuests) -> None:
