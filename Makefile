@@ -43,12 +43,13 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## Measure the engine beside others (MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH), then retrieval, then mail
+bench: $(VENV)/.installed-dev ## Measure the engine beside others (MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH), then retrieval, mail, Telegram
 	@mkdir -p build
 	$(BIN)/python -m tests.benchmarks.engine --model $(or $(MODEL),$(DEMO_MODEL)) $(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER)) \
 		$(if $(EXAMPLE_SERVER),--example-server $(EXAMPLE_SERVER)) $(BENCH_ARGS) --json build/engine.json --plot build/engine.png
 	$(MAKE) bench-search
 	$(BIN)/python -m tests.benchmarks.mail --json build/mail.json
+	$(BIN)/python -m tests.benchmarks.telegram --json build/telegram.json
 
 bench-search: $(VENV)/.installed-dev ## Measure retrieval (QUESTIONS=FILE)
 	$(BIN)/python -m tests.benchmarks.search --questions $(QUESTIONS)

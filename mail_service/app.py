@@ -9,10 +9,11 @@ from prometheus_client import CollectorRegistry
 
 from common.errors import ServiceError, error_response, register_error_handlers
 from common.flask_service import behind_proxies, hold_database, identify_requests
+from common.key_guard import guard
 from common.metrics import time_requests
 from common.readable_json import ReadableJson
 from common.redis_store import RedisAway
-from mail_service.api.access import guard
+from mail_service.api.access import PUBLIC_ENDPOINTS
 from mail_service.api.health import MailCollector, health_blueprint, metrics_blueprint
 from mail_service.api.messages import messages_blueprint
 from mail_service.api.people import people_blueprint
@@ -37,7 +38,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     identify_requests(app)
     time_requests(app, registry)
     hold_database(app, parts.database)
-    guard(app)
+    guard(app, parts.database, parts.keys, PUBLIC_ENDPOINTS)
 
     app.register_blueprint(health_blueprint(parts.checks(settings)))
     app.register_blueprint(metrics_blueprint(registry))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
 import peewee
 
 from common.database import connection
-from common.health import Check, Status
+from common.health import Check, Status, remembered
 from mail_service.ai_answerer import AiAnswerer
 from mail_service.imap_server import ImapServer, MailAway
 from mail_service.mail_queue import MailQueue
@@ -18,7 +16,6 @@ from mail_service.scanning import Scanner, ScannerAway
 from mail_service.smtp_client import SendFailed, SmtpClient
 from mail_service.storage import Mailbox, utc_now
 
-REMEMBERED = 30.0  # seconds: probes come often, and each look at a mail server is a login
 QUIET_POLLS = 4  # polls that may be missed before the poller counts as down
 LEAST_QUIET = timedelta(minutes=3)
 
@@ -44,20 +41,6 @@ def component_checks(
         "queue": lambda: check_queue(queue),
         "scanner": remembered(lambda: check_scanner(scanner)),
     }
-
-
-def remembered(check: Callable[[], Check]) -> Callable[[], Check]:
-    """`check`, asked at most once in a while."""
-    lock = threading.Lock()
-    last: list[tuple[float, Check]] = []
-
-    def ask() -> Check:
-        with lock:
-            if not last or time.monotonic() - last[0][0] > REMEMBERED:
-                last[:] = [(time.monotonic(), check())]
-            return last[0][1]
-
-    return ask
 
 
 def check_database(database: peewee.Database) -> Check:

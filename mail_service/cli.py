@@ -16,23 +16,16 @@ from common.database import connection
 from common.env import SettingError
 from common.health import Status, run_checks
 from common.log import configure_logging
+from common.process import Progress, end_when_stuck, heartbeat, stop_on_signals
 from common.redis_store import RedisAway
+from common.systemd import Heartbeat
 from mail_service import person_cli, re_encrypt_cli
 from mail_service.addresses import normalised
 from mail_service.composition import Parts, checked_templates, compose
 from mail_service.imap_server import MailAway
-from mail_service.keys import create_key, list_keys, revoke_key
 from mail_service.legacy import cli as legacy
 from mail_service.personal_data import erase_messages
-from mail_service.process import (
-    STUCK_AFTER,
-    Progress,
-    end_when_stuck,
-    heartbeat,
-    run_poller,
-    run_worker,
-    stop_on_signals,
-)
+from mail_service.process import STUCK_AFTER, run_poller, run_worker
 from mail_service.settings import Settings
 from mail_service.states import State
 
@@ -122,7 +115,7 @@ def _serve(settings: Settings, _: argparse.Namespace) -> int:
 
 def _poller(settings: Settings, _: argparse.Namespace) -> int:
     parts, progress = _begin(settings), Progress()
-    poller, beat = parts.poller(), heartbeat(settings, progress, "Watches the mailbox.")
+    poller, beat = parts.poller(), _heartbeat(settings, progress, "Watches the mailbox.")
     beat.start()
     end_when_stuck(progress, settings.processing_timeout * STUCK_AFTER)
     run_poller(
@@ -134,12 +127,17 @@ def _poller(settings: Settings, _: argparse.Namespace) -> int:
 
 def _worker(settings: Settings, _: argparse.Namespace) -> int:
     parts, progress = _begin(settings), Progress()
-    beat = heartbeat(settings, progress, "Answers mail.")
+    beat = _heartbeat(settings, progress, "Answers mail.")
     beat.start()
     end_when_stuck(progress, settings.processing_timeout * STUCK_AFTER)
     run_worker(parts.work(settings), stop_on_signals(), progress)
     beat.stop()
     return 0
+
+
+def _heartbeat(settings: Settings, progress: Progress, status: str) -> Heartbeat:
+    silence = settings.processing_timeout
+    return heartbeat(settings.notify_socket, settings.watchdog_usec, settings.watchdog_pid, progress, silence, status)
 
 
 def _begin(settings: Settings) -> Parts:
@@ -224,23 +222,26 @@ def _erase(settings: Settings, options: argparse.Namespace) -> int:
 
 
 def _create_key(settings: Settings, options: argparse.Namespace) -> int:
-    with connection(compose(settings).database):
-        record, text = create_key(options.name)
+    parts = compose(settings)
+    with connection(parts.database):
+        record, text = parts.keys.create(options.name)
     print(f"API key: {text}\nKey {record.id} is shown this once: keep it now.")
     return 0
 
 
 def _list_keys(settings: Settings, _: argparse.Namespace) -> int:
-    with connection(compose(settings).database):
-        for key in list_keys():
+    parts = compose(settings)
+    with connection(parts.database):
+        for key in parts.keys.all():
             state = "revoked" if key.revoked_at else f"last used {key.last_used_at or 'never'}"
             print(f"{key.id:>4}  cdt-{key.prefix}-...  {state}  {key.name}")
     return 0
 
 
 def _revoke_key(settings: Settings, options: argparse.Namespace) -> int:
-    with connection(compose(settings).database):
-        revoked = revoke_key(options.id)
+    parts = compose(settings)
+    with connection(parts.database):
+        revoked = parts.keys.revoke(options.id)
     print(f"Key {options.id} is revoked." if revoked else f"There is no live key {options.id}.")
     return 0 if revoked else 1
 

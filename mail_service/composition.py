@@ -12,6 +12,7 @@ from common.crypto import secret_keys
 from common.database import connection
 from common.env import SettingError
 from common.health import Check
+from common.key_book import KeyBook
 from common.redis_store import RedisStore
 from common.retired_keys import RetiredKeys
 from common.scheduler import Scheduler
@@ -36,7 +37,7 @@ from mail_service.scanning import Scanner
 from mail_service.sent_mail import SentMail
 from mail_service.settings import Settings
 from mail_service.smtp_client import SmtpClient
-from mail_service.storage import open_storage
+from mail_service.storage import ApiKey, open_storage
 from mail_service.work import MailWork, tell_queue
 
 
@@ -56,6 +57,7 @@ class Parts:
     inbox: Inbox
     responder: Responder
     outbox: Outbox
+    keys: KeyBook
 
     def work(self, settings: Settings) -> MailWork:
         """What a worker does."""
@@ -140,7 +142,8 @@ def compose(settings: Settings, answerer: Answerer | None = None) -> Parts:
     intake = Intake(people, max_age=timedelta(days=settings.max_message_age_days))
     inbox = Inbox(settings.imap_folder, intake, max_size=settings.max_message_size)
     return Parts(
-        database, people, templates, queue, imap, smtp, sent, scanner, ai, inbox, responder, outbox
+        database, people, templates, queue, imap, smtp, sent, scanner, ai, inbox, responder, outbox,
+        KeyBook(ApiKey),
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import peewee
 from common import retired_keys
 from common.crypto import Cipher, EncryptedTextField
 from common.database import Migration, bind, migrate
+from common.key_book import KeyColumns
 
 database_proxy = peewee.DatabaseProxy()
 cipher_proxy = peewee.Proxy()
@@ -151,16 +152,8 @@ class CutOver(Table):
     at = peewee.DateTimeField()
 
 
-class ApiKey(Table):
-    """An operator's key: `prefix` finds it, `digest` (SHA-256, hexadecimal) proves it; the key itself is not stored."""
-
-    id = peewee.AutoField()
-    name = peewee.CharField(max_length=100)
-    prefix = peewee.CharField(max_length=16, unique=True)
-    digest = peewee.CharField(max_length=64)
-    created_at = peewee.DateTimeField(default=utc_now)
-    last_used_at = peewee.DateTimeField(null=True)
-    revoked_at = peewee.DateTimeField(null=True)
+class ApiKey(Table, KeyColumns):
+    """An operator's key."""
 
 
 class AuditEntry(Table):

@@ -16,11 +16,12 @@ from typing import Any
 
 from imapclient import IMAPClient  # type: ignore[import-untyped]
 
+from common.process import Progress, stop_on_signals
 from mail_service import work
 from mail_service.answering import Ask
 from mail_service.composition import compose
 from mail_service.outbox import Outbox
-from mail_service.process import Progress, run_poller, run_worker, stop_on_signals
+from mail_service.process import run_poller, run_worker
 from mail_service.settings import Settings
 from mail_service.smtp_client import SmtpClient
 from tests.mail_service.service import ScriptedAnswerer

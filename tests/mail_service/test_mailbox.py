@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from common.process import Progress
 from mail_service.imap_server import MailAway
-from mail_service.process import Progress, run_poller
+from mail_service.process import run_poller
 from mail_service.smtp_client import SendFailed
 from mail_service.states import ReplyState
 from mail_service.storage import Reply

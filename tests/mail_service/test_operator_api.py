@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from common.key_book import KeyBook
 from mail_service.answering import Answer, AnswererAway, Ask
 from mail_service.api.access import PUBLIC_ENDPOINTS
 from mail_service.app import create_app
-from mail_service.keys import create_key
-from mail_service.storage import AuditEntry
+from mail_service.storage import ApiKey, AuditEntry
 from tests.mail_service.expected import corpus_message
 from tests.mail_service.service import ScriptedAnswerer, Service, build_service, mail
 from tests.mail_system import ALICE, MailSystem
@@ -48,7 +48,7 @@ class Operator:
     def __init__(self, service: Service) -> None:
         self.app = create_app(service.settings, service.parts)
         with service.parts.database:
-            _, key = create_key("test")
+            _, key = KeyBook(ApiKey).create("test")
         self.bare: FlaskClient = self.app.test_client()
         self._headers = {"X-API-Key": key}
 

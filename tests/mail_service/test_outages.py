@@ -11,8 +11,9 @@ from pathlib import Path
 import peewee
 import pytest
 
+from common.process import Progress
 from mail_service.answering import Answer, AnswererAway, Ask, QuestionRefused
-from mail_service.process import Progress, run_worker
+from mail_service.process import run_worker
 from mail_service.storage import FIRST_TABLES
 from tests import clamav, redis_server
 from tests.mail_service.expected import EICAR, corpus_message
