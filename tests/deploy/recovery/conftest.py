@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,7 @@ class Recovery:
     controller: Controller
     archives: Path
     secrets: dict[str, object] = field(default_factory=dict)
+    _picture: str = ""
 
     def play(self, playbook: str, *options: str, **variables: object) -> Played:
         return self.controller.play("lost-hosts", *options, playbook=playbook, **{**self.secrets, **variables})
@@ -55,22 +57,23 @@ class Recovery:
 
     def build(self) -> None:
         """The whole system, empty."""
-        if REUSE:
-            self.must_play("site.yml", "--tags", "base,telegram,mail,backup")
-            for guest in GUESTS:
-                self.rig("snapshot", guest, guest)
-            self.rig("up", *GUESTS)
-        else:
+        if not REUSE:
             self._rebuild()
+            return
+        self.must_play("site.yml")
+        self._picture = f"{time.time():.0f}"  # never the name of one that a host is built on
+        for guest in GUESTS:
+            self.rig("snapshot", guest, f"{guest}-{self._picture}")
+        self.rig("up", *GUESTS)
 
     def lose_and_rebuild(self) -> None:
         """All that was on the hosts is gone."""
-        if REUSE:
-            for guest in GUESTS:
-                self.rig("restore", guest, guest)
-            self.rig("up", *GUESTS)
-        else:
+        if not REUSE:
             self._rebuild()
+            return
+        for guest in GUESTS:
+            self.rig("restore", guest, f"{guest}-{self._picture}")
+        self.rig("up", *GUESTS)
 
     def _rebuild(self) -> None:
         """From hosts as the provider hands them over."""
