@@ -12,7 +12,7 @@ QUESTIONS ?= ../shared/data/retrieval_dev.json
 PYTEST_ARGS ?=
 DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
-.PHONY: help run install install-formats install-ansible test test-deploy check format bench bench-search lock system-packages clean
+.PHONY: help run install install-formats install-ansible test test-deploy check check-ansible format bench bench-search lock system-packages clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ check: $(VENV)/.installed-dev ## Lint and type-check
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict $$(git ls-files '*.yml' '*.yaml' | grep . || echo /dev/null)
+
+check-ansible: $(VENV)/.installed-ansible ## Lint the playbooks and roles
+	cd ansible && PATH="$(CURDIR)/$(BIN):$$PATH" ansible-lint --offline --profile production
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .

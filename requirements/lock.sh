@@ -7,6 +7,6 @@ cd "$(dirname "$0")"
 locks=(ai_core ai_core-gguf ai_core-transformers ai_core-onnx mail_service telegram_service dev)
 compile() { uv pip compile --quiet --universal --python-version 3.10 --override overrides.txt --no-emit-index-url --no-annotate --custom-compile-command "requirements/lock.sh" "$@"; }
 compile "${locks[@]/%/.in}" --output-file constraints.txt
-for name in "${locks[@]}"; do
+for name in "${locks[@]}" ansible; do  # what deploys runs beside the services' libraries, not with them
   compile --generate-hashes --constraint constraints.txt "$name.in" --output-file "$name.txt"
 done

@@ -24,7 +24,7 @@ MONITORING = Path(__file__).parents[2] / "monitoring"
 OPERATOR = 424_242
 RUNBOOKS = "https://wiki.example.org/"
 MISSING = missing() or next(
-    (f"{name} is missing: tests/system_packages.sh" for name in ("prometheus", "prometheus-alertmanager")
+    (f"{name} is not installed: apt-get install {name}" for name in ("prometheus", "prometheus-alertmanager")
      if shutil.which(name) is None),
     None,
 )  # fmt: skip

@@ -20,7 +20,7 @@ ALERTS = {rule["alert"]: rule for group in RULES["groups"] for rule in group["ru
 DAY = 86_400
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool (Debian package prometheus) is missing: tests/system_packages.sh"
+    shutil.which("promtool") is None, reason="promtool is not installed: apt-get install prometheus"
 )
 
 
