@@ -64,6 +64,7 @@ class Recovery:
         self._picture = f"{time.time():.0f}"  # never the name of one that a host is built on
         for guest in GUESTS:
             self.rig("snapshot", guest, f"{guest}-{self._picture}")
+        time.sleep(2)  # the kernel takes the interfaces of guests away a moment after them
         self.rig("up", *GUESTS)
 
     def lose_and_rebuild(self) -> None:
@@ -73,6 +74,7 @@ class Recovery:
             return
         for guest in GUESTS:
             self.rig("restore", guest, f"{guest}-{self._picture}")
+        time.sleep(2)
         self.rig("up", *GUESTS)
 
     def _rebuild(self) -> None:
