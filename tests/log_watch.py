@@ -36,9 +36,16 @@ REMEMBERED = 500  # texts: those of the last tests
 
 def leaks(log: str, texts: Iterable[str] = ()) -> list[str]:
     """What kinds of things a log holds that it must not: secrets, addresses, or one of `texts`."""
-    found = [kind for kind, pattern in SECRETS.items() if pattern.search(log)]
-    escaped = (json.dumps(text, ensure_ascii=False)[1:-1] for text in texts)
-    return found + [f"a text of {len(text)} characters" for text in escaped if text in log]
+    return _secrets_in(log) + [f"a text of {len(text)} characters" for text in texts if _escaped(text) in log]
+
+
+def _secrets_in(log: str) -> list[str]:
+    return [kind for kind, pattern in SECRETS.items() if pattern.search(log)]
+
+
+def _escaped(text: str) -> str:
+    """As it stands in a line of JSON."""
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 class LogWatch(logging.Handler):
@@ -47,7 +54,7 @@ class LogWatch(logging.Handler):
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
         self._formatter = JsonFormatter("tests")
-        self._texts: deque[str] = deque(maxlen=REMEMBERED)
+        self._texts: deque[tuple[str, str]] = deque(maxlen=REMEMBERED)  # each, and as it would stand in the log
         self._test = ""
         self._found: dict[tuple[str, str, str], None] = {}  # in order, each once
         self._guard = threading.Lock()
@@ -55,13 +62,18 @@ class LogWatch(logging.Handler):
     def learn(self, texts: Iterable[str]) -> None:
         """Texts that must not be logged from now on."""
         with self._guard:
-            self._texts.extend(text for text in texts if len(text) >= SHORTEST_TEXT and text not in self._texts)
+            known = {text for text, _ in self._texts}
+            self._texts.extend(
+                (text, _escaped(text)) for text in texts if len(text) >= SHORTEST_TEXT and text not in known
+            )
 
     def emit(self, record: logging.LogRecord) -> None:
+        line = self._formatter.unmasked(record)
         with self._guard:
-            # A constant sentence of ours is no leak, though a test (or a fuzzer that reads our files) may send it.
-            texts = [text for text in self._texts if text not in str(record.msg)]
-        for kind in leaks(self._formatter.unmasked(record), texts):
+            told = [text for text, escaped in self._texts if escaped in line]
+        # A constant sentence of ours is no leak, though a test (or a fuzzer that reads our files) may send it.
+        texts = [f"a text of {len(text)} characters" for text in told if text not in str(record.msg)]
+        for kind in (*_secrets_in(line), *texts):
             self._found[self._test, kind, f"{record.name}:{record.lineno}"] = None
 
     def pytest_configure(self) -> None:
