@@ -20,6 +20,7 @@ from pathlib import Path
 from imapclient import IMAPClient  # type: ignore[import-untyped]
 
 from tests.end_to_end.server import free_port
+from tests.waiting import until
 
 ASSISTANT = "assistant@cdt.example"
 ALICE, BOB = "alice@client.example", "bob@client.example"
@@ -279,7 +280,8 @@ class MailSystem:
         return [flags for _, flags in sorted(client.get_flags(client.search(["ALL"])).items())]
 
     def empty(self) -> None:
-        """Remove every mail of everybody."""
+        """Remove every mail of everybody, also what is still on its way."""
+        until(self._delivered)
         for user in (ASSISTANT, ALICE, BOB):
             client = self.session(user)
             for _, _, folder in client.list_folders():
@@ -288,6 +290,11 @@ class MailSystem:
                 if uids:
                     client.delete_messages(uids)
                     client.expunge()
+
+    def _delivered(self) -> bool:
+        """Whether Postfix has nothing left to deliver. In the order in which a mail goes through its queues."""
+        queues = (self.home / "queue" / name for name in ("maildrop", "incoming", "active", "deferred"))
+        return not any(path.is_file() for queue in queues for path in queue.rglob("*"))
 
     def settings(self, data_dir: Path, **variables: str) -> dict[str, str]:
         """The environment of a mail service that uses this system."""
@@ -332,13 +339,13 @@ class MailSystem:
         subprocess.run(command, check=True, capture_output=True)
 
     def _wait_for(self, name: str) -> None:
-        until = time.monotonic() + START_WITHIN
+        end = time.monotonic() + START_WITHIN
         while True:
             try:
                 socket.create_connection(("127.0.0.1", self.ports[name]), timeout=1).close()
                 return
             except OSError:
-                assert time.monotonic() < until, f"{name} did not start"
+                assert time.monotonic() < end, f"{name} did not start"
                 time.sleep(0.05)
 
 

@@ -108,4 +108,4 @@ def test_a_poller_is_killed_again_and_again(tmp_path: Path) -> None:
         until(crowd.settled, seconds=120)
         told = crowd.told()
         assert (told.answered, told.each_once) == (4 * 3, True), told
-        assert running.died == 4
+        until(lambda: running.died == 4)  # the last one is started again when all are answered already
