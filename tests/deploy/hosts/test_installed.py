@@ -73,7 +73,7 @@ def test_refusals_are_found_by_fail2ban(hosts: World) -> None:
     url = "https://ai-core.rig.test/api/v1/models"
     assert hosts.session().get(url, headers={"X-API-Key": "none"}, timeout=20).status_code == 401
     log, rules = "/var/log/nginx/ai-core.access.log", "/etc/fail2ban/filter.d/code-du-travail.conf"
-    found = hosts.rig.run("ai-core", f"tail -n 1 {log} > /tmp/line; fail2ban-regex /tmp/line {rules}")
+    found = hosts.rig.run("ai-core", f"grep ' 401,' {log} | tail -n 1 > /tmp/line; fail2ban-regex /tmp/line {rules}")
     assert "1 matched" in found
 
 
