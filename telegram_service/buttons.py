@@ -26,9 +26,10 @@ def press(visit: Visit) -> None:
         visit.answer_query(visit.text("button_gone"))
 
 
-def _stop(visit: Visit, _: Sequence[str]) -> bool:
-    # It took effect where the update came in.
-    visit.answer_query(visit.text("stopping"))
+def _stop(visit: Visit, values: Sequence[str]) -> bool:
+    # It took effect where the update came in, on answers to whoever pressed it.
+    asked = list(values) == [str(visit.incoming.user)]
+    visit.answer_query(visit.text("stopping" if asked or visit.incoming.is_private else "not_yours"))
     return True
 
 

@@ -94,7 +94,7 @@ def answer(visit: Visit, claim: Claim, question: Question) -> None:
 def is_stopped(bot: Bot, visit: Visit) -> bool:
     """Whether the person ended it before it began."""
     try:
-        return bot.mailbox.is_stopped(visit.incoming.lane.name, visit.incoming.update_id)
+        return bot.mailbox.is_stopped(visit.incoming.lane.name, visit.incoming.user, visit.incoming.update_id)
     except RedisAway:
         return False
 
@@ -240,7 +240,7 @@ def _recent(turns: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
 
 
 def _stop_button(visit: Visit) -> Keyboard:
-    return [[Button(visit.text("stop"), f"{STOP_DATA}:{visit.incoming.update_id}")]]
+    return [[Button(visit.text("stop"), f"{STOP_DATA}:{visit.incoming.user}")]]
 
 
 def _rating_buttons(visit: Visit) -> Keyboard:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from telegram_service.mailbox import Mailbox
-from telegram_service.updates import lane_of, stops, update_id
+from telegram_service.updates import lane_of, sender_of, stops, update_id
 
 
 class Intake:
@@ -21,5 +21,5 @@ class Intake:
         again."""
         number = update_id(update)
         if stops(update):
-            self._mailbox.stop(lane_of(update), number)
+            self._mailbox.stop(lane_of(update), sender_of(update) or 0, number)
         return self._mailbox.put(update)

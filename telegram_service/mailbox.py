@@ -73,18 +73,22 @@ class Mailbox:
         values = (number, lane_of(update), "" if sender is None else sender, body)
         return bool(self._run("put", *values, SEEN_SECONDS, self._keep, SUSPECT_AFTER))
 
-    def stop(self, lane: str, number: int) -> None:
-        """End what is worked on in `lane`, and what waits there from before update `number`."""
-        self._store.call(lambda client: client.set(_stop_key(lane), number, ex=STOP_SECONDS))
+    def stop(self, lane: str, user: int, number: int) -> None:
+        """End what is worked on for `user` in `lane`, and what waits there from before update `number`. What others
+        asked in a group goes on."""
 
-    def is_stopped(self, lane: str, since: int) -> bool:
-        """Whether a stop came after update `since`."""
-        found: Any = self._store.call(lambda client: client.get(_stop_key(lane)))
+        def note(client: redis.Redis) -> None:
+            with client.pipeline(transaction=True) as pipe:
+                pipe.hset(_stops_key(user), lane, str(number))
+                pipe.expire(_stops_key(user), STOP_SECONDS)
+                pipe.execute()
+
+        self._store.call(note)
+
+    def is_stopped(self, lane: str, user: int, since: int) -> bool:
+        """Whether a stop of `user` came after update `since`."""
+        found: Any = self._store.call(lambda client: client.hget(_stops_key(user), lane))
         return found is not None and int(found) > since
-
-    def clear_stop(self, lane: str) -> None:
-        """Forget a stop."""
-        self._store.call(lambda client: client.delete(_stop_key(lane)))
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
@@ -186,9 +190,9 @@ class Mailbox:
         return bool(self._run("revive", number, SUSPECT_AFTER))
 
     def forget(self, user: int, *, but: int | None = None) -> int:
-        """Remove every update of a person, dead letters included, and the stop of their private chat; `but` is the
-        update that asks for it. Returns how many updates went."""
-        self.clear_stop(f"{user}:0")
+        """Remove every update of a person, dead letters included, and their stops; `but` is the update that
+        asks for it. Returns how many updates went."""
+        self._store.call(lambda client: client.delete(_stops_key(user)))
         return int(self._run("forget", user, "" if but is None else but, SUSPECT_AFTER))
 
     def weakness(self) -> str | None:
@@ -236,5 +240,5 @@ class Mailbox:
         return self._scripts[name]([self._store.key()], arguments)
 
 
-def _stop_key(lane: str) -> str:
-    return f"chat:{lane}:stop"
+def _stops_key(user: int) -> str:
+    return f"user:{user}:stops"

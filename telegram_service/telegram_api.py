@@ -57,7 +57,7 @@ SCOPES: Mapping[str, Callable[[], Any]] = {
     "all_private_chats": types.BotCommandScopeAllPrivateChats,
     "all_group_chats": types.BotCommandScopeAllGroupChats,
 }
-UPDATES = ("message", "edited_message", "callback_query", "my_chat_member")
+UPDATES = ("message", "callback_query", "my_chat_member")
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,9 @@ class Talker:
         self._telegram.say(self.user, text, chat=chat, topic=topic, reply_to=to)
         self._talking.idle()
 
-    def begin(self, text: str) -> None:
+    def begin(self, text: str, *, chat: int | None = None) -> None:
         """Write, and wait for nothing."""
-        self._telegram.say(self.user, text)
+        self._telegram.say(self.user, text, chat=chat)
 
     def send(self, content: bytes, name: str | None = None, caption: str = "") -> None:
         """A document; without a name a voice message."""
@@ -152,3 +152,6 @@ class Talker:
 def plain(text: str) -> str:
     """Without the marks of Markdown and the spaces around lines."""
     return "\n".join(line.strip("• ").strip() for line in text.replace("**", "").replace("`", "").splitlines() if line)
+
+
+Start = Callable[..., Talking]  # what the fixture `talk` gives: pause=SECONDS, settings in capitals

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from telegram_service.commands import COMMANDS
 from telegram_service.formatting import LONGEST, parts, units
 from telegram_service.texts import LANGUAGES, menu, say, texts
 from tests.telegram_chats import Shown
-from tests.telegram_service.talking import Talker, Talking, plain
+from tests.telegram_service.talking import Start, Talker, Talking, plain
 
 MARIE, ADMIN = 71, 99
 QUESTION = "Quel est mon préavis ?"
 PLACEHOLDERS = {"days": 90}
-Start = Callable[..., Talking]
 
 
 def button(message: Shown, beginning: str) -> str:

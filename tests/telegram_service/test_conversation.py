@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 import redis
 
 from telegram_service.history import Lane
 from telegram_service.texts import say
 from tests.telegram_service.scripted_ai import answer_to
-from tests.telegram_service.talking import Talking
+from tests.telegram_service.talking import Start, Talking
 from tests.waiting import until
 
 MARIE, PAUL = 71, 72
 QUESTION = "Quel est mon préavis ?"
-Start = Callable[..., Talking]
 
 
 def test_who_writes_for_the_first_time_is_told_that_this_is_an_ai_and_what_is_kept(talking: Talking) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from telegram_service.texts import say
-from tests.telegram_service.talking import Talking
+from tests.telegram_service.talking import Start, Talking
 from tests.waiting import until
 
 FILES = Path(__file__).resolve().parents[1] / "common" / "extraction" / "files"
 MARIE = 71
 LETTER = "Je vous informe de la rupture de votre période d'essai."
 CAPTION = "Est-ce légal ?"
-Start = Callable[..., Talking]
 
 
 def asked(talking: Talking) -> str:

@@ -8,7 +8,8 @@ from telegram_service.history import Lane
 from telegram_service.texts import say
 from tests.telegram_server import USERNAME
 from tests.telegram_service.scripted_ai import answer_to
-from tests.telegram_service.talking import GROUP, Talker, Talking
+from tests.telegram_service.talking import GROUP, Start, Talker, Talking
+from tests.waiting import until
 
 MARIE, PAUL = 71, 72
 QUESTION = "Quel est mon préavis ?"
@@ -63,6 +64,25 @@ def test_only_who_asked_can_rate_an_answer(talking: Talking, marie: Talker) -> N
     assert talking.person(PAUL).press(marie.last(GROUP), "👍") == say("fr", "not_yours")
     assert marie.press(marie.last(GROUP), "👍") == say("fr", "thanks")
     assert talking.parts.bot.usage.figures().good == 1
+
+
+def test_only_who_asked_can_stop_an_answer(talk: Start) -> None:
+    talking = talk(pause=0.2)
+    marie, paul = talking.person(MARIE), talking.person(PAUL)
+    marie.begin(f"/ask {QUESTION}", chat=GROUP)
+    live = until(lambda: next((m for m in marie.sees(GROUP) if m.buttons == [say("fr", "stop")]), None))
+    paul.begin(f"/cancel@{USERNAME}", chat=GROUP)
+    assert paul.press(live, say("fr", "stop")) == say("fr", "not_yours")
+    assert any(answer_to(QUESTION) in message.text for message in marie.sees(GROUP))
+
+
+def test_who_asked_can_stop_it(talk: Start) -> None:
+    talking = talk(pause=0.2)
+    marie = talking.person(MARIE)
+    marie.begin(f"/ask {QUESTION}", chat=GROUP)
+    live = until(lambda: next((m for m in marie.sees(GROUP) if m.buttons == [say("fr", "stop")]), None))
+    assert marie.press(live, say("fr", "stop")) == say("fr", "stopping")
+    assert not any(answer_to(QUESTION) in message.text for message in marie.sees(GROUP))
 
 
 def test_only_who_asked_for_it_can_erase_their_data(talking: Talking, marie: Talker) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from telegram_service.texts import say
-from tests.telegram_service.talking import Talker, Talking
+from tests.telegram_service.talking import Start, Talker
 
 MARIE, PAUL, ADMIN = 71, 72, 99
-Start = Callable[..., Talking]
 
 
 def told(person: Talker, beginning: str) -> int:

@@ -265,14 +265,15 @@ def test_what_was_absorbed_by_a_worker_that_died_is_still_there(dying: Mailbox, 
     assert claimed(mailbox).update_id == 2
 
 
-def test_a_stop_ends_what_came_before_it(mailbox: Mailbox) -> None:
-    assert not mailbox.is_stopped("101:0", 5)
-    mailbox.stop("101:0", 8)
-    assert mailbox.is_stopped("101:0", 5)
-    assert not mailbox.is_stopped("101:0", 9)
-    assert not mailbox.is_stopped("202:0", 5)
-    mailbox.clear_stop("101:0")
-    assert not mailbox.is_stopped("101:0", 5)
+def test_a_stop_ends_what_the_same_person_asked_there_before_it(mailbox: Mailbox) -> None:
+    assert not mailbox.is_stopped("-900:0", ANNA, 5)
+    mailbox.stop("-900:0", ANNA, 8)
+    assert mailbox.is_stopped("-900:0", ANNA, 5)
+    assert not mailbox.is_stopped("-900:0", ANNA, 9)
+    assert not mailbox.is_stopped("-900:0", BEN, 5)
+    assert not mailbox.is_stopped("101:0", ANNA, 5)
+    mailbox.forget(ANNA)
+    assert not mailbox.is_stopped("-900:0", ANNA, 5)
 
 
 def test_nothing_of_a_person_is_left_but_the_update_that_asks_for_it(
@@ -283,7 +284,7 @@ def test_nothing_of_a_person_is_left_but_the_update_that_asks_for_it(
     mailbox.put(message(4, chat=-900))
     mailbox.put(message(5, BEN, chat=-900))
     mailbox.bury(claimed(mailbox), "no luck")
-    mailbox.stop("101:0", 3)
+    mailbox.stop("-900:0", ANNA, 3)
     in_group = claimed(mailbox)
     assert in_group.update_id == 4
     asking = claimed(mailbox)

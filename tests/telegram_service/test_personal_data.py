@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -12,13 +11,12 @@ from common.crypto import person_hash
 from telegram_service.storage import Person, Turn, Usage
 from telegram_service.tables import utc_now
 from telegram_service.texts import say
-from tests.telegram_service.talking import GROUP, SECRET_KEY, Talker, Talking
+from tests.telegram_service.talking import GROUP, SECRET_KEY, Start, Talker, Talking
 from tests.telegram_service.traces import Traces
 from tests.waiting import until
 
 MARIE, PAUL = 700_000_071, 700_000_072
 QUESTION, OTHER = "Puis-je refuser une mutation ?", "Et en intérim, alors ?"
-Start = Callable[..., Talking]
 
 
 def traces(talking: Talking, user: int, *texts: str) -> list[str]:

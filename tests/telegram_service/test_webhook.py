@@ -82,7 +82,7 @@ def test_whoever_does_not_know_the_secret_gets_401_and_queues_nothing(
         assert answer.status_code == 401
         assert answer.get_json()["code"] == "unauthorized"
     assert parts.mailbox.lengths()["waiting"] == 0
-    assert not parts.mailbox.is_stopped("101:0", 0)
+    assert not parts.mailbox.is_stopped("101:0", 101, 0)
     assert "received" not in parts.mailbox.figures()
 
 
@@ -138,7 +138,7 @@ def test_stop_and_cancel_pass_by_the_queue(client: FlaskClient, parts: Parts, up
     running = parts.mailbox.claim("w")
     assert running is not None
     post(client, update)
-    assert parts.mailbox.is_stopped(running.lane, running.update_id) is stops
+    assert parts.mailbox.is_stopped(running.lane, 101, running.update_id) is stops
     assert parts.mailbox.lengths()["waiting"] == 1, "it is queued as well, for its own reply"
 
 
