@@ -9,6 +9,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RIG ?= ../shared/rigs/vps/rig
 QUESTIONS ?= ../shared/data/retrieval_dev.json
+# Servers that tests kill share the processors with them: what fails is run once more, and the summary says so.
+RERUNS ?= 1
 PYTEST_ARGS ?=
 DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
@@ -27,7 +29,7 @@ install-ansible: $(VENV)/.installed-ansible ## Install what deploys to hosts (an
 install-formats: $(VENV)/.installed-formats ## Install what other models than GGUF need (TORCH_INDEX=URL of a CPU index)
 
 test: $(VENV)/.installed-dev system-packages ## Install what the tests need, then run them all (PYTEST_ARGS="-k ...")
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest --reruns $(RERUNS) $(PYTEST_ARGS)
 
 test-deploy: $(VENV)/.installed-dev $(VENV)/.installed-ansible system-packages ## Install hosts of their own by the playbooks and look at them (root; RIG=PATH)
 	$(RIG) deps
