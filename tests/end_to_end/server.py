@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN = 120.0  # seconds
@@ -67,14 +67,17 @@ class Server:
     def start(self) -> None:
         """Start and wait until it is ready."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "ai_core", "serve"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
-            )
+            self._process = self.launch(log)
         try:
             self.wait_until_ready()
         except BaseException:
             self.stop()
             raise
+
+    def launch(self, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        """The process, which writes to `log`."""
+        command = [sys.executable, "-m", "ai_core", "serve"]
+        return subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
 
     def wait_until_ready(self) -> None:
         """Return once readiness is 200."""
@@ -93,17 +96,22 @@ class Server:
             time.sleep(0.1)
         raise AssertionError(f"not ready: {self.log.read_text()[-3000:]}")
 
-    def stop(self) -> int:
-        """Stop it as Ctrl-C would; returns the exit status."""
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        """Stop it, as Ctrl-C does where nothing else is said; returns the exit status."""
         assert self._process is not None
         if self._process.poll() is None:
-            self._process.send_signal(signal.SIGINT)
+            self._process.send_signal(how)
         return self._process.wait(70)
+
+    @property
+    def pid(self) -> int:
+        """Of gunicorn's master."""
+        assert self._process is not None
+        return self._process.pid
 
     def worker_pids(self) -> list[int]:
         """The gunicorn workers."""
-        assert self._process is not None
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         return [int(child) for child in children]
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Any:
