@@ -17,7 +17,7 @@ from common.networks import is_inside, network
 
 logger = logging.getLogger(__name__)
 
-SCOPES = ("admin", "chat", "models")
+SCOPES = ("admin", "chat", "metrics", "models")
 TOUCH_EVERY = timedelta(minutes=1)
 GOOD_FOR = 300.0  # seconds that a key is remembered for while the database is away
 REMEMBERED = 1_000  # keys

@@ -9,7 +9,9 @@ from typing import Any
 import peewee
 
 from common.auth import make_key, prefix_of, proves
+from common.database import Migration
 
+SCOPES = ("admin", "metrics")  # everything; the figures alone
 TOUCH_EVERY = timedelta(minutes=1)
 
 
@@ -24,6 +26,8 @@ class KeyColumns(peewee.Model):
     created_at = peewee.DateTimeField()
     last_used_at = peewee.DateTimeField(null=True)
     revoked_at = peewee.DateTimeField(null=True)
+    # The database's own default: an older version, after a rollback, still makes keys.
+    scope = peewee.CharField(max_length=20, default="admin", constraints=[peewee.SQL("DEFAULT 'admin'")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,18 @@ class KeyRecord:
     created_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    scope: str
+
+
+def scope_migration(table: type[KeyColumns]) -> Migration:
+    """For tables of keys from before there were scopes: those keys go on opening everything."""
+
+    def add(database: peewee.Database) -> None:
+        name = table._meta.table_name
+        if "scope" not in {column.name for column in database.get_columns(name)}:
+            database.execute_sql(f"ALTER TABLE {name} ADD COLUMN scope VARCHAR(20) NOT NULL DEFAULT 'admin'")
+
+    return Migration("key_scopes", add)
 
 
 class KeyBook:
@@ -44,10 +60,12 @@ class KeyBook:
     def __init__(self, table: type[KeyColumns]) -> None:
         self._table: Any = table
 
-    def create(self, name: str) -> tuple[KeyRecord, str]:
+    def create(self, name: str, scope: str = "admin") -> tuple[KeyRecord, str]:
         """Make a key and return its record and its text."""
         made = make_key()
-        row = self._table.create(name=name[:100], prefix=made.prefix, digest=made.digest, created_at=_now())
+        row = self._table.create(
+            name=name[:100], prefix=made.prefix, digest=made.digest, created_at=_now(), scope=scope
+        )
         return _record(row), made.text
 
     def all(self) -> list[KeyRecord]:
@@ -76,4 +94,4 @@ def _now() -> datetime:
 
 
 def _record(row: Any) -> KeyRecord:
-    return KeyRecord(row.id, row.name, row.prefix, row.created_at, row.last_used_at, row.revoked_at)
+    return KeyRecord(row.id, row.name, row.prefix, row.created_at, row.last_used_at, row.revoked_at, row.scope)

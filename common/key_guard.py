@@ -1,4 +1,5 @@
-"""A key for every route that is not public; an address that guesses is locked out for a while."""
+"""A key for every route that is not public, one for the figures alone where that is enough; an address that guesses is
+locked out for a while."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from common.rate_limit import SlidingWindow
 logger = logging.getLogger(__name__)
 
 FAILURES_PER_MINUTE = 20
+FIGURES = "metrics.metrics"  # the one endpoint that a key with the scope `metrics` opens
 
 
 def guard(app: Flask, database: peewee.Database, book: KeyBook, public: Set[str]) -> None:
@@ -36,6 +38,8 @@ def guard(app: Flask, database: peewee.Database, book: KeyBook, public: Set[str]
             failures.hit(address)
             logger.info("key refused")
             raise ServiceError(401, "unauthorized", "A valid key is needed: X-API-Key or Authorization: Bearer.")
+        if key.scope != "admin" and request.endpoint != FIGURES:
+            raise ServiceError(403, "forbidden", "This key is for the figures alone: it lacks the scope admin.")
         g.key = key
 
     app.before_request(check)

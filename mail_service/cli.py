@@ -15,6 +15,7 @@ import peewee
 from common.database import connection
 from common.env import SettingError
 from common.health import Status, run_checks
+from common.key_book import SCOPES
 from common.log import configure_logging
 from common.process import Progress, end_when_stuck, heartbeat, stop_on_signals
 from common.redis_store import RedisAway
@@ -100,6 +101,7 @@ def _key_commands(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(required=True, metavar="ACTION")
     create = commands.add_parser("create", help="make a key and print it, this once")
     create.add_argument("name")
+    create.add_argument("--scope", choices=SCOPES, default="admin", help="metrics opens /metrics alone; default: admin")
     create.set_defaults(command=_create_key)
     commands.add_parser("list").set_defaults(command=_list_keys)
     revoke = commands.add_parser("revoke")
@@ -224,8 +226,8 @@ def _erase(settings: Settings, options: argparse.Namespace) -> int:
 def _create_key(settings: Settings, options: argparse.Namespace) -> int:
     parts = compose(settings)
     with connection(parts.database):
-        record, text = parts.keys.create(options.name)
-    print(f"API key: {text}\nKey {record.id} is shown this once: keep it now.")
+        record, text = parts.keys.create(options.name, options.scope)
+    print(f"API key: {text}\nKey {record.id} ({record.scope}) is shown this once: keep it now.")
     return 0
 
 
@@ -234,7 +236,7 @@ def _list_keys(settings: Settings, _: argparse.Namespace) -> int:
     with connection(parts.database):
         for key in parts.keys.all():
             state = "revoked" if key.revoked_at else f"last used {key.last_used_at or 'never'}"
-            print(f"{key.id:>4}  cdt-{key.prefix}-...  {state}  {key.name}")
+            print(f"{key.id:>4}  cdt-{key.prefix}-...  {key.scope:<7}  {state}  {key.name}")
     return 0
 
 

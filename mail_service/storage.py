@@ -9,7 +9,7 @@ import peewee
 from common import retired_keys
 from common.crypto import Cipher, EncryptedTextField
 from common.database import Migration, bind, migrate
-from common.key_book import KeyColumns
+from common.key_book import KeyColumns, scope_migration
 
 database_proxy = peewee.DatabaseProxy()
 cipher_proxy = peewee.Proxy()
@@ -184,6 +184,7 @@ MIGRATIONS = (
     Migration("0001_first_tables", lambda database: database.create_tables(FIRST_TABLES)),
     Migration("0002_cut_over", lambda database: database.create_tables((CutOver,))),
     retired_keys.MIGRATION,
+    scope_migration(ApiKey),
 )
 
 

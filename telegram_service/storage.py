@@ -8,6 +8,7 @@ import peewee
 from common import retired_keys
 from common.crypto import EncryptedTextField
 from common.database import Migration
+from common.key_book import scope_migration
 from telegram_service import reply_storage
 from telegram_service.key_storage import ApiKey
 from telegram_service.tables import Table, cipher_proxy, utc_now
@@ -77,4 +78,5 @@ FIRST_TABLES = (Person, Turn, Usage, Broadcast, ApiKey, *reply_storage.TABLES)
 MIGRATIONS = (
     Migration("0001_first_tables", lambda database: database.create_tables(FIRST_TABLES)),
     retired_keys.MIGRATION,
+    scope_migration(ApiKey),
 )

@@ -57,7 +57,7 @@ def metrics_blueprint(registry: CollectorRegistry) -> Blueprint:
     blueprint = Blueprint("metrics", __name__, description="Figures for Prometheus")
 
     @blueprint.route("/metrics", methods=["GET"])
-    @requires("admin")
+    @requires("metrics", "admin")
     @errors(blueprint, *KEYED)
     @blueprint.doc(security=SECURITY)
     @blueprint.alt_response(
@@ -68,6 +68,7 @@ def metrics_blueprint(registry: CollectorRegistry) -> Blueprint:
         """Requests, latencies, tokens, slots, queue, errors, components
 
         Prometheus' text format, or, with `Accept: application/json`, the same figures as JSON.
+        A key with the scope `metrics` opens this and nothing else; one with `admin` will do, too.
         """
         return exposition(registry)
 

@@ -39,6 +39,11 @@ def test_a_key_is_made_listed_rotated_and_revoked(capsys: pytest.CaptureFixture[
     assert entries == [("command line", f"keys.{action}", "done") for action in ("create", "rotate", "revoke")]
 
 
+def test_a_key_for_the_figures_alone_is_made(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "create", "monitoring", "--scope", "metrics"]) == 0
+    assert "Key 1 (metrics) is shown this once" in capsys.readouterr().out
+
+
 def test_a_bad_network_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "create", "x", "--network", "here"]) == 2
     assert capsys.readouterr().err.startswith("ai-core: ")

@@ -53,9 +53,12 @@ def test_a_person_is_exported(service: Service, capsys: pytest.CaptureFixture[st
 
 def test_keys_and_statistics(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keys", "create", "Exploitation"]) == 0
-    assert "API key: cdt-" in capsys.readouterr().out
+    assert main(["keys", "create", "Prometheus", "--scope", "metrics"]) == 0
+    assert capsys.readouterr().out.count("API key: cdt-") == 2
     assert main(["keys", "list"]) == 0
-    assert "last used never  Exploitation" in capsys.readouterr().out
+    listed = capsys.readouterr().out
+    assert "admin    last used never  Exploitation" in listed
+    assert "metrics  last used never  Prometheus" in listed
     assert main(["keys", "revoke", "1"]) == 0
     assert main(["keys", "revoke", "1"]) == 1
     capsys.readouterr()

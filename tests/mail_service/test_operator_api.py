@@ -77,6 +77,20 @@ def test_every_route_but_health_needs_a_key(operator: Operator) -> None:
         assert operator.bare.open(path, method=method).status_code == 401, rule.rule
 
 
+def test_a_key_for_the_figures_opens_nothing_else(service: Service, operator: Operator) -> None:
+    with service.parts.database:
+        _, key = KeyBook(ApiKey).create("Prometheus", "metrics")
+    for rule in operator.app.url_map.iter_rules():
+        if rule.endpoint in PUBLIC_ENDPOINTS:
+            continue
+        path = rule.rule.replace("<int(max=2147483647):message_id>", "1")
+        path = path.replace("<any(retry, hold, release):step>", "hold").replace("<any(answer, apology):kind>", "answer")
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            answer = operator.bare.open(path, method=method, json={}, headers={"X-API-Key": key})
+            assert answer.status_code == (200 if rule.rule == "/metrics" else 403), (method, path)
+    assert operator.get("/metrics").status_code == 200, "an operator's key opens them, too"
+
+
 def test_who_guesses_keys_is_locked_out(operator: Operator) -> None:
     statuses = [operator.bare.get("/api/v1/messages", headers={"X-API-Key": "x"}).status_code for _ in range(22)]
     assert statuses[:20] == [401] * 20

@@ -160,10 +160,12 @@ def test_dead_letters_are_listed_and_revived(run: Run, environment: dict[str, st
 
 
 def test_keys_are_made_listed_and_revoked(run: Run) -> None:
-    status, out, _ = run("keys", "create", "Prometheus")
+    status, out, _ = run("keys", "create", "Prometheus", "--scope", "metrics")
     assert status == 0
     key = out.split()[2]
+    assert "Key 1 (metrics) is shown this once" in out
     listed = run("keys", "list")[1]
+    assert "metrics  last used never  Prometheus" in listed
     assert "Prometheus" in listed
     assert key not in listed
     assert run("keys", "revoke", "1")[0] == 0

@@ -200,7 +200,7 @@ def test_readiness_tells_of_each_part(client: FlaskClient, telegram: TelegramSer
 def test_figures_need_a_key(client: FlaskClient, parts: Parts) -> None:
     assert client.get("/metrics").status_code == 401
     with parts.database:
-        record, key = parts.keys.create("Prometheus")
+        record, key = parts.keys.create("Prometheus", "metrics")
     post(client, message(1))
     claim = parts.mailbox.claim("w")
     assert claim is not None

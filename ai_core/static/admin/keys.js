@@ -7,7 +7,7 @@ import { action, table } from "./table.js";
 import { state, time } from "./values.js";
 
 const PATH = "/api/v1/admin/keys";
-const SCOPES = ["chat", "models", "admin"];
+const SCOPES = ["chat", "models", "admin", "metrics"];
 
 export class Keys {
   #list = element("div", {});

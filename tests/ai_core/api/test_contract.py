@@ -32,7 +32,7 @@ _core = build_core(
     AUTH_FAILURES_PER_MINUTE="1000000",
 )
 _core.install_code({"L1234-1": "Le préavis est d'un mois.", "R1234-2": "La lampe est verte."})
-_keys = {scope: _core.key(scope) for scope in ("chat", "models", "admin")}
+_keys = {scope: _core.key(scope) for scope in ("chat", "models", "admin", "metrics")}
 schema = schemathesis.openapi.from_wsgi("/openapi.json", _core.app)
 
 
@@ -51,8 +51,8 @@ def test_every_route_keeps_its_contract(case: Case[Any], scope: str) -> None:
     case.headers.pop("Authorization", None)
     if scope in _keys:
         case.headers["X-API-Key"] = _keys[scope]
-    if case.path_parameters and str(case.path_parameters.get("key_id")) in {"1", "2", "3"}:
-        case.path_parameters["key_id"] = 4
+    if case.path_parameters and str(case.path_parameters.get("key_id")) in {"1", "2", "3", "4"}:
+        case.path_parameters["key_id"] = 5
     response = case.call()
     assert response.status_code < 500 or (response.status_code == 503 and "retry-after" in response.headers)
     assert scope == "none" or response.status_code != 401, "the keys are known"

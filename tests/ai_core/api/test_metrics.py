@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ai_core.api.access import PUBLIC_ENDPOINTS
 from tests.fakes import Core, build_core
 
 Figures = dict[tuple[str, tuple[tuple[str, str], ...]], Any]
@@ -57,6 +59,29 @@ def test_both_forms_hold_the_same_figures(core: Core) -> None:
 def test_whoever_does_not_ask_for_json_gets_text(core: Core, accept: str) -> None:
     headers = {**core.headers("admin"), "Accept": accept}
     assert core.app.test_client().get("/metrics", headers=headers).content_type.startswith("text/plain")
+
+
+@pytest.mark.parametrize("scope", ["metrics", "admin"])
+@pytest.mark.parametrize("accept", ["text/plain", "application/json"])
+def test_a_key_for_the_figures_or_an_administrators_gets_them(core: Core, scope: str, accept: str) -> None:
+    headers = {**core.headers(scope), "Accept": accept}
+    assert core.app.test_client().get("/metrics", headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("scope", ["chat", "models"])
+def test_other_keys_do_not_get_them(core: Core, scope: str) -> None:
+    refused = core.app.test_client().get("/metrics", headers=core.headers(scope))
+    assert (refused.status_code, refused.get_json()["code"]) == (403, "forbidden")
+
+
+def test_a_key_for_the_figures_opens_nothing_else(core: Core) -> None:
+    headers, client = core.headers("metrics"), core.app.test_client()
+    closed = [rule for rule in core.app.url_map.iter_rules() if rule.endpoint not in PUBLIC_ENDPOINTS]
+    for rule in closed:
+        path = re.sub(r"<[^>]*>", "1", rule.rule)
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            expected = 200 if rule.endpoint == "metrics.metrics" else 403
+            assert client.open(path, method=method, json={}, headers=headers).status_code == expected, (method, path)
 
 
 def test_infinity_is_written_as_prometheus_does(core: Core) -> None:
