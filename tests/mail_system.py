@@ -192,10 +192,12 @@ def missing() -> str | None:
 
 
 class MailSystem:
-    """Started and stopped at will, each half on its own; ports and mail stay the same."""
+    """Started and stopped at will, each half on its own; ports and mail stay the same. `home`: a folder that does not
+    exist yet, else one of its own."""
 
-    def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="mail-"))
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = Path(tempfile.mkdtemp(prefix="mail-")) if home is None else home
+        self.home.mkdir(exist_ok=True)
         self.home.chmod(0o755)  # Postfix' and Dovecot's own users go through it
         names = ("imap", "imaps", "lmtp", "sasl", "mx", "submission", "submissions")
         self.ports = {name: free_port() for name in names}

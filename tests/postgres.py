@@ -20,12 +20,12 @@ def programs() -> Path | None:
 
 
 class Postgres:
-    """Stopped and started at will; `url` stays the same."""
+    """Stopped and started at will; `url` stays the same. `home`: an empty folder for it, else one of its own."""
 
-    def __init__(self) -> None:
-        self._home = Path(tempfile.mkdtemp(prefix="postgres-"))
-        self._port = free_port()
-        self.url = f"postgresql://{ACCOUNT}@127.0.0.1:{self._port}/postgres"
+    def __init__(self, home: Path | None = None) -> None:
+        self._home = home or Path(tempfile.mkdtemp(prefix="postgres-"))
+        self.port = free_port()
+        self.url = f"postgresql://{ACCOUNT}@127.0.0.1:{self.port}/postgres"
         if os.geteuid() == 0:
             shutil.chown(self._home, ACCOUNT)
         self._run(
@@ -34,12 +34,23 @@ class Postgres:
 
     def start(self) -> None:
         """Return once it takes connections."""
-        options = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self._home} -c fsync=off"
-        self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", options, "start")
+        self._run("pg_ctl", "-D", "data", "-l", "log", "-w", "-o", " ".join(self._options), "start")
+
+    @property
+    def command(self) -> list[str]:
+        """What runs it in the foreground, as ACCOUNT."""
+        directory = programs()
+        assert directory is not None
+        return [str(directory / "postgres"), "-D", str(self._home / "data"), *self._options]
+
+    @property
+    def _options(self) -> list[str]:
+        settings = ("listen_addresses=127.0.0.1", f"unix_socket_directories={self._home}", "fsync=off")
+        return ["-p", str(self.port), *(part for setting in settings for part in ("-c", setting))]
 
     def create(self, name: str) -> None:
         """Make one more database, see `url_of`."""
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", ACCOUNT, name)
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", ACCOUNT, name)
 
     def url_of(self, name: str) -> str:
         """The address of another database than the first."""

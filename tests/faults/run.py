@@ -1,0 +1,113 @@
+"""One scenario: people ask, something breaks and is mended, everything recovers by itself, the judge looks."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tests.faults.fault import FAULTS
+from tests.faults.house import House
+from tests.faults.judge import Verdict, judge
+from tests.faults.people import Crowd, People
+from tests.faults.scenarios import Scenario
+
+LEAD = (1.0, 2.0)  # seconds of load before the fault
+TAIL = 1.0  # seconds of load after the first answers
+PATIENCE = 90.0  # seconds until everything has to be answered
+QUIET = 1.5  # seconds in which a second answer would come
+NEW_CHAT = 90
+LOOK_EVERY = 0.02
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Seconds from the end of the fault: `recovery` to the first answer by each way to a question asked then,
+    `caught_up` until everything is answered. `died`: processes that were started again, by component."""
+
+    scenario: str
+    verdict: Verdict
+    recovery: Mapping[str, float] = field(default_factory=dict)
+    caught_up: float = 0.0
+    seconds: float = 0.0
+    died: Mapping[str, int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(slots=True)
+class Aftermath:
+    """Who was there, to be asked again when the house is left: a second answer may come late."""
+
+    outcome: Outcome
+    people: People
+    killed_at: float | None
+
+    def look_again(self) -> None:
+        """Judge once more."""
+        broken = judge(self.people.chats(), self.people.post(), self.people.calls(self.killed_at)).broken
+        news = [what for what in broken if what not in self.outcome.verdict.broken]
+        self.outcome.verdict.broken += [f"{what} (seen later)" for what in news]
+
+
+def run(scenario: Scenario, house: House, number: int, chance: random.Random) -> Aftermath:
+    """Scenario `number` of this house."""
+    began, died = time.monotonic(), _deaths(house)
+    people, killed_at = People(house, number), None
+    with Crowd(people):
+        time.sleep(chance.uniform(*LEAD))
+        with FAULTS[scenario.fault](house, scenario.victims):
+            if scenario.fault == "kill" and "ai-core" in scenario.victims:
+                killed_at = time.monotonic()
+        ended = time.monotonic()
+        recovery = _first_answers(people, ended)
+        time.sleep(TAIL)
+    recovered = _wait(people.all_answered, PATIENCE)
+    caught_up = time.monotonic() - ended
+    left = people.open()
+    time.sleep(QUIET)
+    people.leave()
+    verdict = judge(people.chats(), people.post(), people.calls(killed_at))
+    if not recovered:
+        verdict.broken.insert(0, f"not recovered after {PATIENCE:.0f} s: {', '.join(left)} open")
+    restarted = {name: times - died[name] for name, times in _deaths(house).items() if times > died[name]}
+    outcome = Outcome(scenario.name, verdict, recovery, caught_up, time.monotonic() - began, restarted)
+    return Aftermath(outcome, people, killed_at)
+
+
+def _first_answers(people: People, ended: float) -> dict[str, float]:
+    """Ask once by each way, and see when each is answered."""
+    user, article = people.write_to_the_bot(NEW_CHAT)
+    call = people.call_the_api()
+    name = people.send_a_mail()
+    ways: dict[str, Callable[[], bool]] = {
+        "telegram": lambda: article in people.answers_in(user),
+        "api": lambda: not call.is_alive(),
+        "mail": lambda: name in people.post().replies,
+    }
+    found: dict[str, float] = {}
+
+    def look() -> bool:
+        for way, is_answered in ways.items():
+            if way not in found and is_answered():
+                found[way] = round(time.monotonic() - ended, 2)
+        return len(found) == len(ways)
+
+    _wait(look, PATIENCE)
+    return found
+
+
+def _deaths(house: House) -> dict[str, int]:
+    return {name: component.died for name, component in house.components.items()}
+
+
+def _wait(look: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not look():
+        if time.monotonic() > end:
+            return False
+        time.sleep(LOOK_EVERY)
+    return True
