@@ -14,7 +14,7 @@ RERUNS ?= 1
 PYTEST_ARGS ?=
 DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
-.PHONY: help run install install-formats install-ansible test test-deploy check check-ansible format bench bench-search lock system-packages clean
+.PHONY: help run install install-formats install-ansible test test-deploy test-faults check check-ansible format bench bench-search lock system-packages clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ test: $(VENV)/.installed-dev system-packages ## Install what the tests need, the
 test-deploy: $(VENV)/.installed-dev $(VENV)/.installed-ansible system-packages ## Install hosts of their own by the playbooks and look at them (root; RIG=PATH)
 	$(RIG) deps
 	RIG=$(RIG) $(BIN)/python -m pytest tests/deploy $(PYTEST_ARGS)
+
+test-faults: $(VENV)/.installed-dev system-packages ## Break each part of the running system under load: nothing may be lost (root; FAULTS_ARGS="--only kill --runs 2")
+	$(BIN)/python -m tests.faults $(FAULTS_ARGS)
 
 check: $(VENV)/.installed-dev ## Lint and type-check
 	$(BIN)/ruff check .
