@@ -127,8 +127,14 @@ def test_logs_and_actions_are_listed(admin: ChatPage) -> None:
 
 def test_without_a_key_it_asks_for_one_and_without_the_scope_it_says_so(core: Core, admin: ChatPage) -> None:
     admin.driver.get("about:blank")
-    admin.open(core.key("chat"), PATH)
-    assert "admin" in admin.wait(lambda: admin.texts("#problem"))[0]
+    admin.open(core.key("admin"), PATH)
+    lacking = "Cette clé n’a pas le droit demandé"
+    admin.wait(lambda: admin.texts("#models .quiet-text") == [f"{lacking} (models)."] or None)
+    assert admin.wait(lambda: admin.texts("#overview .state"))[0] in ("En bon état", "À surveiller")
+    assert admin.texts("#problem") == []
+    admin.script("location.hash = `key=${arguments[0]}`", core.key("chat"))
+    admin.driver.refresh()
+    admin.wait(lambda: admin.texts("#overview .quiet-text") == [f"{lacking} (admin)."] or None)
     admin.script("sessionStorage.clear()")
     admin.driver.refresh()
     admin.wait(lambda: admin.visible("#key-dialog"))

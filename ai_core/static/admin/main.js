@@ -1,5 +1,6 @@
 // Puts the operator's page together: each section asks the API for its own facts, again and again while it is seen.
 
+import { element } from "../shared/dom.js";
 import { currentKey, takeKeyFromAddress } from "../shared/key.js";
 import { KeyDialog } from "../shared/key_dialog.js";
 import { text } from "../shared/texts.js";
@@ -14,7 +15,7 @@ const SELDOM_MS = 15_000;
 
 const find = (id) => document.getElementById(id);
 const keyDialog = new KeyDialog();
-const sections = new Map(); // what updates itself -> milliseconds between two updates
+const sections = new Map(); // what updates itself -> {pause: milliseconds between two updates, body, scope}
 const due = new Map();
 
 const page = {
@@ -65,24 +66,30 @@ async function signIn() {
   if (await keyDialog.ask()) begin();
 }
 
+/** Shows everything anew: another key may see other things. */
 function begin() {
-  if (sections.size === 0) {
-    sections.set(new Overview(find("overview-body")), OFTEN_MS);
-    sections.set(new Models(find("models-body"), page), OFTEN_MS);
-    sections.set(new Downloads(find("downloads-body"), page), OFTEN_MS);
-    sections.set(new Keys(find("keys-body"), page), SELDOM_MS);
-    sections.set(new Logs(find("logs-body"), page), SELDOM_MS);
-    sections.set(new Audit(find("audit-body"), page), SELDOM_MS);
-    setInterval(tick, 1_000);
-  }
+  if (sections.size === 0) setInterval(tick, 1_000);
+  sections.clear();
+  show("overview", Overview, OFTEN_MS);
+  show("models", Models, OFTEN_MS, "models");
+  show("downloads", Downloads, OFTEN_MS, "models");
+  show("keys", Keys, SELDOM_MS);
+  show("logs", Logs, SELDOM_MS);
+  show("audit", Audit, SELDOM_MS);
+  complain(null);
   due.clear();
   tick();
+}
+
+function show(name, Section, pause, scope = "admin") {
+  const body = find(`${name}-body`);
+  sections.set(new Section(body, page), { pause, body, scope });
 }
 
 function tick() {
   if (document.hidden || keyDialog.isOpen || currentKey() === null) return;
   const now = Date.now();
-  for (const [section, pause] of sections) {
+  for (const [section, { pause }] of sections) {
     if ((due.get(section) ?? 0) > now) continue;
     due.set(section, now + pause);
     refresh(section);
@@ -94,9 +101,17 @@ async function refresh(section) {
     await section.update();
     if (find("problem").dataset.from === section.constructor.name) complain(null);
   } catch (error) {
+    if (!sections.has(section)) return; // another key took its place
+    if (error.status === 403) return forbid(section);
     complain(error, section.constructor.name);
     if (error.status === 401 && !keyDialog.isOpen && (await keyDialog.ask("key_rejected"))) begin();
   }
+}
+
+/** Says, in the section's own place, which scope the key would need. */
+function forbid(section) {
+  const { body, scope } = sections.get(section);
+  page.replace(body, element("p", { class: "quiet-text" }, text("admin_forbidden", { scope })));
 }
 
 /** Says what went wrong; `from` names the section that will say so itself once it is over. */
