@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 
 from ai_core.catalog.errors import AdapterNotModel, BrokenModel, CatalogError, UnknownFormat
 from ai_core.catalog.formats import Format, detect, formats_in, is_adapter
+from ai_core.catalog.gguf_header import read_header
 from tests.ai_core.catalog.gguf_files import split_in_two, write_gguf
 
 WEIGHTS = {"a": np.ones((4, 8), np.float32), "b": np.ones(3, np.float16)}
@@ -216,3 +217,14 @@ def safetensors_bytes(tmp_path: Path) -> bytes:
     if not path.exists():
         save_file(WEIGHTS, path)
     return path.read_bytes()
+
+
+def test_a_header_is_read_once_until_its_file_changes(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "model.gguf")
+    first = read_header(path)
+    assert read_header(path) is first
+    write_gguf(path, architecture="qwen2")
+    assert read_header(path).architecture == "qwen2"
+    path.unlink()
+    with pytest.raises(BrokenModel, match=r"model\.gguf"):
+        read_header(path)
