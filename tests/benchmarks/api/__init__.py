@@ -1,0 +1,1 @@
+"""The AI core's API under load; see __main__."""
