@@ -13,6 +13,7 @@ from common.auth import key_from_headers
 from common.database import connection
 from common.errors import ServiceError
 from common.key_book import KeyBook
+from common.networks import client_of
 from common.rate_limit import SlidingWindow
 
 logger = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def guard(app: Flask, database: peewee.Database, book: KeyBook, public: Set[str]
     def check() -> None:
         if request.endpoint is None or request.endpoint in public:
             return
-        address = request.remote_addr or ""
+        address = client_of(request.remote_addr or "")
         verdict = failures.look(address)
         if not verdict.allowed:
             raise ServiceError(429, "rate_limited", "Too many failed authentications.", retry_after=verdict.reset_after)

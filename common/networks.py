@@ -13,6 +13,18 @@ def network(text: str) -> Network:
     return ipaddress.ip_network(text, strict=False)
 
 
+def client_of(address: str) -> str:
+    """What counts as one client where attempts are counted: an IPv4 address, be it mapped into IPv6, and the /64 that
+    an IPv6 address is in, since whoever has one address of it has all of them (RFC 6177). What is no address stays."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv4Address):
+        return str(ip)
+    return str(ip.ipv4_mapped or ipaddress.ip_network((int(ip), 64), strict=False))
+
+
 def is_inside(address: str, networks: Iterable[Network]) -> bool:
     """Whether `address` is in one of `networks`; an IPv4 address mapped into IPv6 (RFC 4291, 2.5.5.2) counts as what it
     is. What is no address is nowhere."""

@@ -15,7 +15,7 @@ from flask import Flask, Response, current_app, g, request
 from ai_core.keys import KeyRecord, KeyRefused, verify_key
 from common.auth import key_from_headers
 from common.errors import ServiceError
-from common.networks import Network, is_inside
+from common.networks import Network, client_of, is_inside
 from common.rate_limit import SlidingWindow, Verdict
 from common.redis_store import RedisAway, RedisStore
 
@@ -60,13 +60,13 @@ class Limits:
 
     def check_address(self, address: str) -> None:
         """Refuse an address that failed too often."""
-        verdict = self._failures.look(address)
+        verdict = self._failures.look(client_of(address))
         if not verdict.allowed:
             raise _too_many("Too many failed authentications from this address.", verdict)
 
     def count_failure(self, address: str) -> None:
         """Note a failed authentication."""
-        self._failures.hit(address)
+        self._failures.hit(client_of(address))
 
     def count_request(self, key: KeyRecord) -> Verdict:
         """Count a request of `key`; its verdict goes into the RateLimit headers of the answer."""
