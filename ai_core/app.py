@@ -43,7 +43,7 @@ from ai_core.operations import Operations
 from ai_core.settings import Settings
 from ai_core.speech_model import SpeechModel
 from common.errors import register_error_handlers
-from common.flask_service import behind_proxies, hold_database, identify_requests
+from common.flask_service import behind_proxies, hold_database, identify_requests, refuse_nul
 from common.metrics import ComponentCollector, ErrorCounter, time_requests, watch_process
 from common.readable_json import ReadableJson
 from common.redis_store import RedisStore
@@ -96,6 +96,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     operations.people.include("rate_limits", limits.forget)
     identify_requests(app)
     time_requests(app, registry)
+    refuse_nul(app)
     errors = ErrorCounter(registry)
     errors.watch(app)
     answer_metrics = AnswerMetrics(registry, errors, operations.usage.put, operations.people.hash_of)

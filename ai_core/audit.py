@@ -20,20 +20,25 @@ DONE = "done"
 def begin(actor: str, action: str, target: str, address: str) -> int:
     """Note that an action begins; one that stays `started` was cut short. Returns the entry's id."""
     entry = AuditEntry.create(
-        actor=actor[:120], action=action[:60], target=target[:200], address=address[:45], outcome=STARTED
+        actor=actor[:120], action=action[:60], target=_writable(target), address=address[:45], outcome=STARTED
     )
     return int(entry.id)
 
 
 def end(entry_id: int, outcome: str, target: str | None = None) -> None:
     """Note how an action ended, and what it turned out to concern."""
-    changes = {"outcome": outcome[:40]} | ({} if target is None else {"target": target[:200]})
+    changes = {"outcome": outcome[:40]} | ({} if target is None else {"target": _writable(target)})
     AuditEntry.update(**changes).where(AuditEntry.id == entry_id).execute()
 
 
 def note(actor: str, action: str, target: str, outcome: str = DONE, address: str = "") -> None:
     """Note an action that is over."""
     end(begin(actor, action, target, address), outcome)
+
+
+def _writable(target: str) -> str:
+    """A name that somebody sent, as one line that every database takes: no NUL, no lone surrogate, no line end."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in target[:200])
 
 
 @dataclass(frozen=True, slots=True)

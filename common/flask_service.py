@@ -52,6 +52,17 @@ def identify_requests(app: Flask) -> None:
     app.after_request(end)
 
 
+def refuse_nul(app: Flask) -> None:
+    """A path or query with a NUL names nothing of ours: neither PostgreSQL nor a file system can hold it. Call after
+    what measures requests, which has to see them all."""
+
+    def check() -> None:
+        if "\x00" in request.path or b"%00" in request.query_string:
+            raise ServiceError(400, "malformed_request", "The address of the request holds a NUL.")
+
+    app.before_request(check)
+
+
 def hold_database(app: Flask, database: peewee.Database) -> None:
     """Hold one connection during each request. While the database is away, views that need it get a 503."""
 

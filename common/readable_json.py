@@ -8,7 +8,8 @@ from flask.json.provider import DefaultJSONProvider
 
 
 class ReadableJson(DefaultJSONProvider):
-    """Flask's JSON provider; a text that UTF-8 cannot carry (a lone surrogate given back in an error) is escaped."""
+    """Flask's JSON provider; a text that UTF-8 cannot carry (a lone surrogate given back in an error) is escaped, and
+    what is nested too deep is no JSON."""
 
     ensure_ascii = False
     sort_keys = False
@@ -17,6 +18,13 @@ class ReadableJson(DefaultJSONProvider):
         """Serialise `obj`."""
         text = super().dumps(obj, **options)
         return text if _is_utf8(text) else super().dumps(obj, **{**options, "ensure_ascii": True})
+
+    def loads(self, s: str | bytes, **options: Any) -> Any:
+        """Parse `s`. Raises ValueError."""
+        try:
+            return super().loads(s, **options)
+        except RecursionError:
+            raise ValueError("nested too deep") from None
 
 
 def _is_utf8(text: str) -> bool:

@@ -8,7 +8,7 @@ from flask import Flask, Response
 from prometheus_client import CollectorRegistry
 
 from common.errors import ServiceError, error_response, register_error_handlers
-from common.flask_service import behind_proxies, hold_database, identify_requests
+from common.flask_service import behind_proxies, hold_database, identify_requests, refuse_nul
 from common.key_guard import guard
 from common.metrics import time_requests
 from common.readable_json import ReadableJson
@@ -37,6 +37,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
     registry.register(MailCollector(parts.database, parts.queue))
     identify_requests(app)
     time_requests(app, registry)
+    refuse_nul(app)
     hold_database(app, parts.database)
     guard(app, parts.database, parts.keys, PUBLIC_ENDPOINTS)
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from common.env import SettingError
 from common.errors import ServiceError, error_response, register_error_handlers
-from common.flask_service import behind_proxies, identify_requests
+from common.flask_service import behind_proxies, identify_requests, refuse_nul
 from common.key_guard import guard
 from common.metrics import time_requests, watch_process
 from common.readable_json import ReadableJson
@@ -41,6 +41,7 @@ def create_app(settings: Settings, parts: Parts) -> Flask:
         registry.register(collector)
     identify_requests(app)
     time_requests(app, registry)
+    refuse_nul(app)
     # No database is held during requests: the webhook needs none, and must not wait for one.
     guard(app, parts.database, parts.keys, PUBLIC_ENDPOINTS)
 

@@ -38,9 +38,10 @@ class OneOrMany(fields.Field[list[str]]):
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValidationError("Must be a text or a list of texts; tokens are not supported.")
-        if not 0 < len(texts) <= self._most or not all(texts):
+        cleaned = [clean(text) for text in texts]
+        if not 0 < len(texts) <= self._most or not all(cleaned):
             raise ValidationError(f"Must be from 1 to {self._most} texts, none of them empty.")
-        return [clean(text) for text in texts]
+        return cleaned
 
 
 class Content(fields.Field[str]):
