@@ -76,7 +76,7 @@ class Cleanup:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         # A lock of the system: it goes with the process that held it, however that ends.
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with (self._data_dir / ".cleanup.lock").open("ab") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

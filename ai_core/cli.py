@@ -118,7 +118,7 @@ def _require_free_port(settings: Settings) -> None:
 
 def _prepare(settings: Settings) -> str:
     """Create what a first start needs and return the local API key."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = open_storage(settings.database_url)
     with connection(database):
         if KnowledgeRevision.get_or_none(KnowledgeRevision.active == True) is None:  # noqa: E712 - an SQL expression

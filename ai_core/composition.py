@@ -37,7 +37,7 @@ REDIS_PREFIX = "ai_core"
 
 def compose(settings: Settings) -> Parts:
     """Open the storage and prepare the rest; no model is loaded yet."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = open_storage(settings.database_url)
     embeddings, speech = extra_models(settings)
     knowledge = CurrentKnowledge(

@@ -96,7 +96,7 @@ def secret_keys(configured: Sequence[str], file: Path) -> tuple[str, ...]:
 
 def _make_secret(file: Path) -> None:
     # Written whole under another name, then linked: whoever sees the file sees all of it, and the first one wins.
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:

@@ -6,11 +6,13 @@ Models bind to a `DatabaseProxy` at import and to a real database in `connect_da
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import peewee
@@ -38,6 +40,18 @@ class Migration:
     apply: Callable[[peewee.Database], None]
 
 
+class PrivateSqlite(peewee.SqliteDatabase):
+    """A file that only its owner reads, whatever the umask is; SQLite gives its log the same mode."""
+
+    def _connect(self) -> Any:
+        if self.database != ":memory:":
+            # Only a new file: to close one that a connection of this process has open would drop its locks
+            # (https://sqlite.org/howtocorrupt.html, 2.2). What else is wrong SQLite says in its own words.
+            with suppress(OSError):
+                os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return super()._connect()  # type: ignore[misc]
+
+
 def open_database(url: str) -> peewee.Database:
     """Return a database for `url` (sqlite:///PATH, postgresql://...), not connected yet. Raises DatabaseUrlError."""
     scheme = urlsplit(url).scheme
@@ -46,10 +60,10 @@ def open_database(url: str) -> peewee.Database:
         if path == url or not path:
             raise DatabaseUrlError("DATABASE_URL: write sqlite:///PATH")
         if path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A transaction that reads before it writes would fail at once when another one wrote meanwhile; those that take
         # the lock first wait for each other (https://sqlite.org/isolation.html).
-        return peewee.SqliteDatabase(path, pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE")
+        return PrivateSqlite(path, pragmas=SQLITE_PRAGMAS, lock_type="IMMEDIATE")
     if scheme in ("postgres", "postgresql"):
         database: peewee.Database = connect_url(url, connect_timeout=5)
         return database

@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import json
 import logging
+import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class DayFiles(logging.Handler):
 
     def __init__(self, directory: Path, service: str) -> None:
         super().__init__()
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._directory = directory
         self._service = service
         self._files: dict[str, tuple[date, IO[bytes]]] = {}  # by level; the handler's lock guards it
@@ -56,8 +57,13 @@ class DayFiles(logging.Handler):
             if opened is not None:
                 opened[1].close()
             path = self._directory / f"{self._service}.{level}.{day.isoformat()}.log"
-            self._files[level] = (day, path.open("ab", buffering=0))  # unbuffered: a line is one write
+            file = open(path, "ab", buffering=0, opener=_private)  # noqa: SIM115 - kept; unbuffered: a line is one write
+            self._files[level] = (day, file)
         return self._files[level][1]
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)  # whatever the umask is
 
 
 def _level_of(number: int) -> str:

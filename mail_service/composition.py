@@ -114,7 +114,7 @@ class Parts:
 def compose(settings: Settings, answerer: Answerer | None = None) -> Parts:
     """Open the storage, check the templates, prepare the rest; `answerer` takes the AI core's place. Raises
     SettingError for templates that cannot be used."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = secret_keys(settings.secret_key, settings.data_dir / "secret_key")
     database = open_storage(settings.database_url, keys)
     people = People(keys, RetiredKeys(database, keys))

@@ -107,7 +107,7 @@ class Parts:
 
 def compose(settings: Settings) -> Parts:
     """Prepare everything."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys = secret_keys(settings.secret_key, settings.data_dir / "secret_key")
     store = RedisStore(settings.redis_url, prefix=PREFIX)
     mailbox = Mailbox(

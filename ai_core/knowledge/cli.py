@@ -37,7 +37,7 @@ def progress(line: str) -> None:
 
 
 def _update(settings: Settings, options: argparse.Namespace) -> int:
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = open_storage(settings.database_url)
     update = sheet_importer.update if options.sheets else importer.update
     at_hand = settings.sheets_file if options.sheets else settings.knowledge_file

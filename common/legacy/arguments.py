@@ -29,7 +29,7 @@ def begin_import(options: argparse.Namespace, data_dir: Path) -> ImportReport:
     """The report of this run; a dry run writes no file unless --rejects names one."""
     rejects: Path | None = options.rejects
     if rejects is None and options.apply:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         rejects = data_dir / f"import-rejects-{datetime.now(timezone.utc):%Y%m%dT%H%M%S}.jsonl"
     return ImportReport(rejects)
 
