@@ -25,6 +25,7 @@ from ai_core.model_host import ModelHost
 from ai_core.parameters import sampling_for
 from ai_core.prompts import TemplateFailed
 from ai_core.quotations import Passage, possible_answers
+from ai_core.role_marks import without_marks
 from ai_core.running_answer import AnswerBeingTold, Grounding, RunningAnswer
 from common.errors import InvalidFields, ServiceError
 
@@ -133,7 +134,8 @@ class Assistant:
         try:
             return ConversationPrompt.build(
                 model.backend,
-                system=self._system_prompt if question.system is None else question.system,
+                # A client's own may hold anybody's text, so only the operator's is trusted.
+                system=self._system_prompt if question.system is None else without_marks(question.system),
                 question=question.text,
                 history=question.history,
                 hits=grounding.hits,

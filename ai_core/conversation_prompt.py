@@ -11,6 +11,7 @@ from ai_core.grounding import fit_articles, fit_sheet
 from ai_core.knowledge.search import SearchHit
 from ai_core.knowledge.sheet_search import SheetHit
 from ai_core.prompts import Message, PromptArticle, PromptSheet, Segment, grounded_message, render
+from ai_core.role_marks import without_marks
 
 ANSWER_SHARE = 0.25  # of the context is kept for the answer when max_tokens asks for more
 ARTICLES_SHARE = 0.75  # of what the question leaves, so that a long conversation keeps some of its turns
@@ -54,6 +55,7 @@ class ConversationPrompt:
         """Fit what there is into the context. `hits` is None where no search was made; `sheet` only goes with articles.
         Raises QuestionTooLong."""
         count = _counter(model)
+        question = without_marks(question)
         context = model.info.context_length
         limit = context - min(max_tokens, int(context * ANSWER_SHARE))
         bare = grounded_message(question, ()) if hits is not None else question
@@ -69,7 +71,7 @@ class ConversationPrompt:
             fitted = fit_sheet(sheet, budget, count) if sheet is not None else None
             articles, used = fit_articles(hits, budget - (0 if fitted is None else fitted[1]), count)
             told = fitted[0] if fitted is not None and articles else None
-            content = grounded_message(question, articles, told)
+            content = without_marks(grounded_message(question, articles, told))
         turns = _alternating(history)
         room = limit - len(_tokens(model, _messages(system, (), content))[0])
         kept = _latest(turns, room, lambda turn: count(turn.content), _marks_of_a_pair(model, system))
@@ -117,9 +119,9 @@ def _common(ours: Sequence[int], theirs: Sequence[int]) -> int:
 
 
 def _alternating(history: Sequence[Message]) -> list[Message]:
-    """Turns as chat templates demand them: user first, then by turns, the assistant last."""
+    """Turns as chat templates demand them: user first, then by turns, the assistant last; no turn opens another."""
     turns: list[Message] = []
-    for message in history:
+    for message in (Message(turn.role, without_marks(turn.content)) for turn in history):
         if turns and turns[-1].role == message.role:
             turns[-1] = Message(message.role, f"{turns[-1].content}\n\n{message.content}")
         elif turns or message.role == "user":
