@@ -26,6 +26,8 @@ _SECRETS = re.compile(
     r"|\bhf_[A-Za-z0-9]{16,}|(?<!\d)\d{6,12}:[A-Za-z0-9_-]{30,}"  # of the Hugging Face Hub, of a Telegram bot
     r"|[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+"  # mail addresses
 )
+# JSON leaves these as they are, but they end a line or command a terminal where a log is looked at (UAX #14, ECMA-48).
+_UNSEEN = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -47,7 +49,7 @@ class JsonFormatter(logging.Formatter):
         self._service = service
 
     def format(self, record: logging.LogRecord) -> str:
-        return _SECRETS.sub("[masked]", self.unmasked(record))
+        return _SECRETS.sub("[masked]", _UNSEEN.sub(_escaped, self.unmasked(record)))
 
     def unmasked(self, record: logging.LogRecord) -> str:
         """The line before secrets are masked in it: nothing of ours should need the mask."""
@@ -65,6 +67,10 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = record.exc_info[0].__name__
             line["places"] = _places(record)
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"
 
 
 def _places(record: logging.LogRecord) -> list[str]:
