@@ -59,7 +59,7 @@ def _missing() -> str | None:
     needed = {
         "redis-server": redis_server.program() is not None,
         "postgresql": postgres.programs() is not None,
-        "faketime": clock.library() is not None,
+        "gcc": clock.compiler() is not None,
     }
     packages = [name for name, is_there in needed.items() if not is_there]
     if packages:

@@ -17,7 +17,7 @@ from typing import Literal
 from tests import postgres
 from tests.corpus import legi_package
 from tests.end_to_end.server import Server, free_port
-from tests.faults.clock import Clock
+from tests.faults.clock import Clock, build_library
 from tests.faults.component import ROOT, Component, Unit, wait_for_port
 from tests.faults.disk import Disk
 from tests.faults.line import Line
@@ -25,6 +25,7 @@ from tests.mail_system import ALICE, ASSISTANT, MailSystem
 from tests.redis_server import program
 from tests.telegram_server import TelegramServer
 from tests.telegram_service.running import SECRET, WIDE
+from tests.waiting import until
 from tests.whole_system import CORE, MAIL
 
 IN_REPLY_TO = re.compile(rb"^In-Reply-To: (<[^>]+>)", re.MULTILINE | re.IGNORECASE)
@@ -51,12 +52,15 @@ class Build:
 
 
 class Blueprint:
-    """What every house begins with: an AI core's folder with the Code du travail and a key; made once."""
+    """What every house begins with, made once: `core`, an AI core's folder with the Code du travail and a key; `clock`,
+    the library of clocks that jump."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         folder.mkdir()
-        core = Server(folder)
+        self.core = folder / "core"
+        self.core.mkdir()
+        self.clock = build_library(folder)
+        core = Server(self.core)
         core.command("knowledge", "update", "--from", str(legi_package()))
         self.key = core.new_key("chat", "admin")
 
@@ -126,7 +130,7 @@ class House:
             (self.home / name).mkdir()
         for name in ("ai-core", "telegram", "mail", "redis"):
             self._mount(name, self.home / name)
-        shutil.copytree(self._blueprint.folder, self.home / "ai-core", dirs_exist_ok=True)
+        shutil.copytree(self._blueprint.core, self.home / "ai-core", dirs_exist_ok=True)
 
     def _start_redis(self) -> None:
         redis = free_port()
@@ -167,7 +171,7 @@ class House:
     def _start_ai_core(self) -> None:
         self.core = Server(self.home / "ai-core", REDIS_URL=self.redis_url, ANSWER_CACHE_SECONDS="0", **CORE)
         self._run("ai-core", _python("ai_core", "serve"), self.core.environment, listens=self.core.port)
-        self.core.get("/health")  # it waits at the socket
+        until(self._core_is_ready)
         self.ai_url = f"http://127.0.0.1:{self._by_line('ai-core', self.core.port)}"
 
     def _start_telegram(self) -> None:
@@ -195,6 +199,12 @@ class House:
         self._run("mail-poller", _python("mail_service", "poller"), settings, clock="mail")
         for number in range(1, WORKERS + 1):
             self._run(f"mail-worker-{number}", _python("mail_service", "worker"), settings, clock="mail")
+
+    def _core_is_ready(self) -> bool:
+        try:
+            return bool(self.core.readiness()["status"] == "ready")
+        except OSError:
+            return False  # its socket is there, nobody answers yet
 
     # -- how parts are put together -----------------------------------------------------------------------------------
 
@@ -234,7 +244,7 @@ class House:
         if not self.build.clocks or name in ("postfix", "dovecot"):
             return {}
         if name not in self.clocks:
-            self.clocks[name] = Clock(self.home / "clocks" / name)
+            self.clocks[name] = Clock(self._blueprint.clock, self.home / "clocks" / name)
         return self.clocks[name].environment
 
     def _by_line(self, name: str, port: int) -> int:

@@ -6,6 +6,7 @@ question it belongs to.
 
 from __future__ import annotations
 
+import itertools
 import re
 import smtplib
 import threading
@@ -44,7 +45,7 @@ class People:
         self._number = number
         self._chats: dict[int, list[str]] = {}
         self._taken: list[str] = []
-        self._mails = 0
+        self._mails = itertools.count(1)  # for any thread
         self._calls: list[threading.Thread] = []
         self._sent = self._wrong = 0
         self._refused: Counter[int] = Counter()
@@ -63,24 +64,31 @@ class People:
         self._house.telegram.say(user, _question(article))
         return user, article
 
-    def send_a_mail(self) -> str:
-        """Hand a mail to Postfix until it says that it has it; returns its Message-ID."""
-        self._mails += 1
-        name = f"question-{self._number}-{self._mails}@client.example"
-        raw = mail(
-            _question(ARTICLES[self._mails % len(ARTICLES)]),
-            subject=f"Question {self._number}-{self._mails}",
-            message_id=name,
-        )
+    def send_a_mail(self) -> None:
+        """Hand a mail to Postfix until it says that it has it."""
+        self.hand_in(self.new_mail())
+
+    def new_mail(self) -> int:
+        """The number of a mail that is to be sent."""
+        return next(self._mails)
+
+    def hand_in(self, number: int) -> None:
+        """Send a mail, again until Postfix says that it has it."""
+        article = ARTICLES[number % len(ARTICLES)]
+        subject = f"Question {self._number}-{number}"
+        raw = mail(_question(article), subject=subject, message_id=self.name_of(number)[1:-1])
         while not self._leaving.is_set():
             try:
                 with smtplib.SMTP("127.0.0.1", self._house.mail.ports["mx"], timeout=CLIENT_TIMEOUT) as session:
                     session.sendmail(ALICE, [ASSISTANT], raw)
-                self._taken.append(f"<{name}>")
-                break
+                self._taken.append(self.name_of(number))
+                return
             except (OSError, smtplib.SMTPException):
                 self._leaving.wait(AGAIN)
-        return f"<{name}>"
+
+    def name_of(self, number: int) -> str:
+        """The Message-ID of a mail."""
+        return f"<question-{self._number}-{number}@client.example>"
 
     def call_the_api(self) -> threading.Thread:
         """A question to the API in a thread, again until it is answered."""
