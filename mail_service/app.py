@@ -9,12 +9,13 @@ from prometheus_client import CollectorRegistry
 
 from common.errors import ServiceError, error_response, register_error_handlers
 from common.flask_service import behind_proxies, hold_database, identify_requests, refuse_nul
+from common.health_routes import health_blueprint, metrics_blueprint
 from common.key_guard import guard
 from common.metrics import time_requests
 from common.readable_json import ReadableJson
 from common.redis_store import RedisAway
 from mail_service.api.access import PUBLIC_ENDPOINTS
-from mail_service.api.health import MailCollector, health_blueprint, metrics_blueprint
+from mail_service.api.figures import MailCollector
 from mail_service.api.messages import messages_blueprint
 from mail_service.api.people import people_blueprint
 from mail_service.api.templates import templates_blueprint

@@ -15,7 +15,7 @@ import peewee
 from common.database import connection
 from common.env import SettingError
 from common.health import Status, run_checks
-from common.key_book import SCOPES
+from common.keys_cli import add_key_commands
 from common.log import configure_logging
 from common.process import Progress, end_when_stuck, heartbeat, stop_on_signals
 from common.redis_store import RedisAway
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     re_encrypt_cli.add_command(
         commands.add_parser("re-encrypt", help="encrypt under the newest SECRET_KEY what older ones encrypted")
     )
-    _key_commands(commands.add_parser("keys", help="create, list, revoke keys of the operator API"))
+    add_key_commands(commands.add_parser("keys", help="create, list, revoke keys of the operator API"), compose)
     return parser
 
 
@@ -95,18 +95,6 @@ def _people_commands(parser: argparse.ArgumentParser) -> None:
         one = commands.add_parser(name)
         one.add_argument("address", type=_address)
         one.set_defaults(command=command)
-
-
-def _key_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(required=True, metavar="ACTION")
-    create = commands.add_parser("create", help="make a key and print it, this once")
-    create.add_argument("name")
-    create.add_argument("--scope", choices=SCOPES, default="admin", help="metrics opens /metrics alone; default: admin")
-    create.set_defaults(command=_create_key)
-    commands.add_parser("list").set_defaults(command=_list_keys)
-    revoke = commands.add_parser("revoke")
-    revoke.add_argument("id", type=int)
-    revoke.set_defaults(command=_revoke_key)
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
@@ -221,31 +209,6 @@ def _erase(settings: Settings, options: argparse.Namespace) -> int:
         gone = parts.personal_data(settings).erase(options.address)
     print(f"Erased: {gone.messages} messages, {gone.redis_keys} Redis keys, {gone.mails} mails on the server.")
     return 0
-
-
-def _create_key(settings: Settings, options: argparse.Namespace) -> int:
-    parts = compose(settings)
-    with connection(parts.database):
-        record, text = parts.keys.create(options.name, options.scope)
-    print(f"API key: {text}\nKey {record.id} ({record.scope}) is shown this once: keep it now.")
-    return 0
-
-
-def _list_keys(settings: Settings, _: argparse.Namespace) -> int:
-    parts = compose(settings)
-    with connection(parts.database):
-        for key in parts.keys.all():
-            state = "revoked" if key.revoked_at else f"last used {key.last_used_at or 'never'}"
-            print(f"{key.id:>4}  cdt-{key.prefix}-...  {key.scope:<7}  {state}  {key.name}")
-    return 0
-
-
-def _revoke_key(settings: Settings, options: argparse.Namespace) -> int:
-    parts = compose(settings)
-    with connection(parts.database):
-        revoked = parts.keys.revoke(options.id)
-    print(f"Key {options.id} is revoked." if revoked else f"There is no live key {options.id}.")
-    return 0 if revoked else 1
 
 
 def _no_such(message_id: int) -> int:

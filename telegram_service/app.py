@@ -11,11 +11,11 @@ from prometheus_client import CollectorRegistry
 from common.env import SettingError
 from common.errors import ServiceError, error_response, register_error_handlers
 from common.flask_service import behind_proxies, identify_requests, refuse_nul
+from common.health_routes import health_blueprint, metrics_blueprint
 from common.key_guard import guard
 from common.metrics import time_requests, watch_process
 from common.readable_json import ReadableJson
 from common.redis_store import RedisAway
-from telegram_service.api.health import health_blueprint, metrics_blueprint
 from telegram_service.api.webhook import webhook_blueprint
 from telegram_service.composition import Parts
 from telegram_service.settings import Settings

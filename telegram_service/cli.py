@@ -12,10 +12,9 @@ from pathlib import Path
 import peewee
 
 from common.ai_client import AiAway, AiRefused
-from common.database import connection
 from common.env import SettingError
 from common.health import Status, run_checks
-from common.key_book import SCOPES
+from common.keys_cli import add_key_commands
 from common.log import configure_logging
 from common.process import Progress, end_when_stuck, heartbeat, stop_on_signals
 from common.redis_store import RedisAway
@@ -79,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     legacy.add_command(
         commands.add_parser("import", help="take over people, settings and conversations of the earlier system")
     )
-    _key_commands(commands.add_parser("keys", help="create, list, revoke keys for /metrics"))
+    add_key_commands(commands.add_parser("keys", help="create, list, revoke keys for /metrics"), _with_database)
     return parser
 
 
@@ -103,18 +102,6 @@ def _letter_commands(parser: argparse.ArgumentParser) -> None:
     revive = commands.add_parser("revive", help="try again, as if they had just come")
     revive.add_argument("id", type=int, nargs="+")
     revive.set_defaults(command=_revive)
-
-
-def _key_commands(parser: argparse.ArgumentParser) -> None:
-    commands = parser.add_subparsers(required=True, metavar="ACTION")
-    create = commands.add_parser("create", help="make a key and print it, this once")
-    create.add_argument("name")
-    create.add_argument("--scope", choices=SCOPES, default="admin", help="metrics opens /metrics alone; default: admin")
-    create.set_defaults(command=_create_key)
-    commands.add_parser("list").set_defaults(command=_list_keys)
-    revoke = commands.add_parser("revoke")
-    revoke.add_argument("id", type=int)
-    revoke.set_defaults(command=_revoke_key)
 
 
 def _serve(settings: Settings, _: argparse.Namespace) -> int:
@@ -233,31 +220,6 @@ def _revive(settings: Settings, options: argparse.Namespace) -> int:
     for number in missing:
         print(f"telegram-service: there is no dead letter {number}", file=sys.stderr)
     return 1 if missing else 0
-
-
-def _create_key(settings: Settings, options: argparse.Namespace) -> int:
-    parts = _with_database(settings)
-    with connection(parts.database):
-        record, text = parts.keys.create(options.name, options.scope)
-    print(f"API key: {text}\nKey {record.id} ({record.scope}) is shown this once: keep it now.")
-    return 0
-
-
-def _list_keys(settings: Settings, _: argparse.Namespace) -> int:
-    parts = _with_database(settings)
-    with connection(parts.database):
-        for key in parts.keys.all():
-            state = "revoked" if key.revoked_at else f"last used {key.last_used_at or 'never'}"
-            print(f"{key.id:>4}  cdt-{key.prefix}-...  {key.scope:<7}  {state}  {key.name}")
-    return 0
-
-
-def _revoke_key(settings: Settings, options: argparse.Namespace) -> int:
-    parts = _with_database(settings)
-    with connection(parts.database):
-        revoked = parts.keys.revoke(options.id)
-    print(f"Key {options.id} is revoked." if revoked else f"There is no live key {options.id}.")
-    return 0 if revoked else 1
 
 
 def _with_database(settings: Settings) -> Parts:

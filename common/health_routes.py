@@ -1,4 +1,4 @@
-"""/health, /health/ready and /metrics."""
+"""/health, /health/ready and /metrics, as every service has them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from prometheus_client import CollectorRegistry
 
 from common.health import Check, run_checks
 from common.metrics import exposition
+
+RETRY_AFTER = "5"  # seconds
 
 
 def health_blueprint(checks: Mapping[str, Callable[[], Check]]) -> Blueprint:
@@ -23,25 +25,25 @@ def health_blueprint(checks: Mapping[str, Callable[[], Check]]) -> Blueprint:
 
     @blueprint.get("/health/ready")
     def ready() -> Response:
-        """Each part; 503 when no update can be taken in"""
+        """Each part; 503 when nothing can be taken in"""
         readiness = run_checks(checks)
         components = {name: asdict(check) for name, check in readiness.checks.items()}
         response = jsonify({"status": readiness.status, "components": components})
         if not readiness.serves:
             response.status_code = 503
-            response.headers["Retry-After"] = "5"
+            response.headers["Retry-After"] = RETRY_AFTER
         return response
 
     return blueprint
 
 
 def metrics_blueprint(registry: CollectorRegistry) -> Blueprint:
-    """/metrics for Prometheus."""
+    """/metrics for Prometheus; the application guards it with a key."""
     blueprint = Blueprint("metrics", __name__)
 
     @blueprint.get("/metrics")
     def metrics() -> Response:
-        """Queue, times, people, messages, models, errors"""
+        """The figures of all processes"""
         return exposition(registry)
 
     return blueprint

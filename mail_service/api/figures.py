@@ -1,58 +1,18 @@
-"""/health, /health/ready and /metrics."""
+"""The service's figures for Prometheus."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 
 import peewee
-from flask import Blueprint, Response, jsonify
-from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from common.database import connection
-from common.health import Check, run_checks
-from common.metrics import exposition
 from mail_service.counters import ANSWER_BUCKETS, figures
 from mail_service.mail_queue import MailQueue
 from mail_service.states import State
 from mail_service.storage import Message
-
-
-def health_blueprint(checks: Mapping[str, Callable[[], Check]]) -> Blueprint:
-    """Public routes: what they tell holds no secret and nobody's text."""
-    blueprint = Blueprint("health", __name__)
-
-    @blueprint.get("/health")
-    def alive() -> Response:
-        """The process lives"""
-        return jsonify({"status": "ok"})
-
-    @blueprint.get("/health/ready")
-    def ready() -> Response:
-        """Each part; 503 when nothing can be kept"""
-        readiness = run_checks(checks)
-        components = {name: asdict(check) for name, check in readiness.checks.items()}
-        response = jsonify({"status": readiness.status, "components": components})
-        if not readiness.serves:
-            response.status_code = 503
-            response.headers["Retry-After"] = "5"
-        return response
-
-    return blueprint
-
-
-def metrics_blueprint(registry: CollectorRegistry) -> Blueprint:
-    """/metrics for Prometheus."""
-    blueprint = Blueprint("metrics", __name__)
-
-    @blueprint.get("/metrics")
-    def metrics() -> Response:
-        """Volume, times, refusals, queue"""
-        return exposition(registry)
-
-    return blueprint
 
 
 class MailCollector(Collector):
