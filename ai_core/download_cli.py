@@ -1,7 +1,5 @@
 """`models download`: fetch a model from the Hub in the terminal, or say what would be fetched."""
 
-# ruff: noqa: T201 - a command line prints
-
 from __future__ import annotations
 
 import argparse

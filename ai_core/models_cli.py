@@ -1,7 +1,5 @@
 """The `models` commands: look at a model, convert it to GGUF, quantise it; download_cli.py fetches one."""
 
-# ruff: noqa: T201 - a command line prints
-
 from __future__ import annotations
 
 import argparse

@@ -56,13 +56,13 @@ def _person(settings: Settings, options: argparse.Namespace) -> int:
             told = _in_database(settings, database, options.action, names)
         if options.action == "erase":
             clear_database(database)
-    print(json.dumps({"ai_core": told}, ensure_ascii=False, default=str))  # noqa: T201 - a command
+    print(json.dumps({"ai_core": told}, ensure_ascii=False, default=str))
     return 0
 
 
 def _over_http(settings: Settings, action: str, names: tuple[tuple[str, str], ...]) -> list[Mapping[str, Any]] | None:
     """What the serving process says; None where none serves. Raises OSError for other answers."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     base = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/api/v1/admin/users"
     with _admin_key() as key, requests.Session() as session:
         session.trust_env = False  # no proxy for the loopback

@@ -41,5 +41,5 @@ def _person(settings: Settings, options: argparse.Namespace) -> int:
         if users:
             clear_database(parts.database)
             clear_redis(RedisStore(settings.redis_url, prefix=PREFIX))
-    print(json.dumps(told, ensure_ascii=False, default=str))  # noqa: T201 - a command
+    print(json.dumps(told, ensure_ascii=False, default=str))
     return 0
