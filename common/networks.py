@@ -5,12 +5,27 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def network(text: str) -> Network:
     """A network in CIDR notation, or one address. Raises ValueError."""
     return ipaddress.ip_network(text, strict=False)
+
+
+def is_public(address: str) -> bool:
+    """Whether `address` is one of the internet: neither this machine's own, nor of its networks, nor the link's (where
+    clouds keep their metadata), in whatever form of IPv6 an IPv4 address comes."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ipaddress.IPv4Address(int(ip) % 2**32) if ip in _NAT64 else None)
+        ip = inner or ip
+    return ip.is_global and not ip.is_multicast
 
 
 def client_of(address: str) -> str:

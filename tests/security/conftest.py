@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.ai_core.conftest import database_url, postgres_server
-from tests.security.services import NAMES, Service, running
+from tests.fakes import Core, build_core
+from tests.security.services import MANY, NAMES, Service, running
 
 __all__ = ["database_url", "postgres_server"]
 
@@ -18,3 +19,12 @@ def service(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Service]
     """Each of the three in turn."""
     with running(request.param, tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+def patient_core(tmp_path: Path) -> Iterator[Core]:
+    """The AI core without limits on how often it is asked."""
+    core = build_core(tmp_path, SECRET_KEY="s" * 40, **MANY)
+    yield core
+    core.parts.model.stop()
+    core.parts.operations.usage.stop()

@@ -130,9 +130,8 @@ JSON = st.recursive(
 )
 
 
-def test_any_json_is_answered_or_refused(tmp_path: Path) -> None:
-    core = build_core(tmp_path, SECRET_KEY="s" * 40, **MANY)
-    client, headers = core.app.test_client(), core.headers("chat", "models", "admin")
+def test_any_json_is_answered_or_refused(patient_core: Core) -> None:
+    client, headers = patient_core.app.test_client(), patient_core.headers("chat", "models", "admin")
 
     @given(st.sampled_from(sorted(FIELDS)), JSON, st.data())
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -145,7 +144,6 @@ def test_any_json_is_answered_or_refused(tmp_path: Path) -> None:
         assert response.status_code not in SERVER_ERRORS, (path, sent)
 
     any_json()
-    core.parts.model.stop()
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 
 from ai_core.catalog.downloads.errors import DownloadError
 from ai_core.catalog.downloads.files import HubFile
+from ai_core.catalog.downloads.reach import bounded
 from ai_core.catalog.downloads.request import DownloadRequest
 
 SERVER_ERRORS = 500
@@ -48,6 +49,7 @@ class Hub:
     def look(self) -> tuple[str, list[HubFile]]:
         """The commit that the wanted revision is at now, and its files."""
         with self._translated():
+            self._session()
             info = HfApi(endpoint=self._endpoint, token=self._token).model_info(
                 self._request.model_name,
                 revision=self._request.revision,
@@ -77,10 +79,14 @@ class Hub:
         if start or end:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         # Redirects lead to storage on another host; httpx2 leaves the token behind there.
-        get = get_session().stream("GET", url, headers=headers, timeout=self._timeout)
+        get = self._session().stream("GET", url, headers=headers, timeout=self._timeout)
         with self._translated(), get as response:
             hf_raise_for_status(response)
             yield _start(response), response.iter_bytes()
+
+    def _session(self) -> httpx2.Client:
+        """The client that huggingface_hub uses too. Each time, since it makes a new one after some errors."""
+        return bounded(get_session(), self._endpoint)
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
