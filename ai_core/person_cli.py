@@ -62,7 +62,7 @@ def _person(settings: Settings, options: argparse.Namespace) -> int:
 
 def _over_http(settings: Settings, action: str, names: tuple[tuple[str, str], ...]) -> list[Mapping[str, Any]] | None:
     """What the serving process says; None where none serves. Raises OSError for other answers."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - compared, not bound
     base = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/api/v1/admin/users"
     with _admin_key() as key, requests.Session() as session:
         session.trust_env = False  # no proxy for the loopback

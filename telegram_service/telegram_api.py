@@ -136,15 +136,6 @@ class TelegramApi:
         options = {"message_thread_id": to.topic, "timeout": HURRY}
         self._called(to.chat, "send_chat_action", to.chat, action, **options)
 
-    def draft(self, to: Address, draft_id: int, part: Part) -> None:
-        """Show a message that is being written, in a private chat; `draft_id` is not 0. Waits for nothing."""
-        options = {"message_thread_id": to.topic, "entities": _entities(part)}
-        self._in_chat(to.chat, 0.0, "send_message_draft", to.chat, draft_id, part.text, **options)
-
-    def react(self, chat: int, message: int, emoji: str) -> None:
-        """Put an emoji below somebody's message. Raises MessageGone."""
-        self._called(chat, "set_message_reaction", chat, message, [types.ReactionTypeEmoji(emoji)])
-
     def answer_query(self, query: str, text: str = "", *, alert: bool = False) -> None:
         """Tell Telegram that a pressed button was seen; `text` (up to 200 characters) is shown. Fine when it is too
         late for that."""

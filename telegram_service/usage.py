@@ -52,11 +52,6 @@ class UsageBook:
             mine = (Usage.update_id == update_id) & Usage.person.in_(people)
             return bool(Usage.update(rating=rating).where(mine).execute())
 
-    def is_known(self, update_id: int) -> bool:
-        """Whether something became of this question already."""
-        with connection(self._database):
-            return bool(Usage.select().where(Usage.update_id == update_id).exists())
-
     def figures(self) -> Figures:
         """Sums over everything that is kept."""
         with connection(self._database):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,6 @@ class Shape:
     @property
     def head(self) -> int:
         return self.width // self.heads
-
-    def as_dict(self) -> dict[str, float]:
-        return asdict(self)
 
 
 class Norm(nn.Module):  # type: ignore[misc,unused-ignore]

@@ -94,15 +94,11 @@ def test_text_goes_out_plain_where_entities_are_refused(telegram: TelegramServer
     assert (shown.text, shown.entities) == ("Bonjour", [])
 
 
-def test_documents_typing_drafts_reactions_and_queries(telegram: TelegramServer, api: TelegramApi) -> None:
+def test_documents_typing_and_queries(telegram: TelegramServer, api: TelegramApi) -> None:
     api.send_document(HERE, "données.json", b'{"a": 1}', "Vos données")
     assert telegram.messages(PERSON)[0].file == ("données.json", b'{"a": 1}')
     api.typing(HERE)
     assert telegram.actions == [(PERSON, "typing")]
-    api.draft(HERE, 1, HELLO)
-    assert telegram.chats.all[PERSON].draft == HELLO.text
-    api.react(PERSON, 1, "👍")
-    assert telegram.messages(PERSON, from_bot=False)[0].reaction == "👍"
     api.answer_query("123", "trop tard")  # the query is unknown, thus too old: fine
     assert telegram.answers == []
 
