@@ -7,7 +7,7 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
@@ -92,10 +92,13 @@ def unpack(archive: Path, into: Path) -> Manifest:
             text = tar.extractfile(first)
             assert text is not None
             manifest = Manifest.parse(text.read())
+            links: set[PurePosixPath] = set()
             while (member := tar.next()) is not None:
-                _check(member, manifest)
+                _check(member, manifest, links)
+                if member.issym():
+                    links.add(PurePosixPath(member.name))
                 tar.extract(member, into, numeric_owner=False)
-    except (tarfile.TarError, EOFError, ValueError, TypeError) as error:
+    except (tarfile.TarError, EOFError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise ArchiveRefused(f"{archive.name}: is no archive of ours: {type(error).__name__}") from None
     return manifest
 
@@ -116,15 +119,15 @@ def _add(tar: tarfile.TarFile, file: Path) -> int:
     return 1
 
 
-def _check(member: tarfile.TarInfo, manifest: Manifest) -> None:
-    # It was signed by us; a mistake of ours must not write anywhere either.
+def _check(member: tarfile.TarInfo, manifest: Manifest, links: Collection[PurePosixPath]) -> None:
+    # It was signed by us; a mistake of ours must not write anywhere either, nor through a link.
     path = PurePosixPath(member.name)
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or not (member.isreg() or member.isdir() or member.issym() or member.islnk())
-    ):
+    known = member.isreg() or member.isdir() or member.issym() or member.islnk()
+    inside = [path, *([PurePosixPath(member.linkname)] if member.islnk() else [])]
+    if not known or any(one.is_absolute() or ".." in one.parts or not one.parts for one in inside):
         raise ArchiveRefused(f"{member.name}: does not belong into an archive")
+    if any(one == link or link in one.parents for one in inside for link in links):
+        raise ArchiveRefused(f"{member.name}: lies behind a link")
     expected = {*manifest.databases, *([REDIS] if manifest.redis else [])}
     if path.parts[0] != FILES and member.name not in expected:
         raise ArchiveRefused(f"{member.name}: is not in the manifest")

@@ -39,7 +39,7 @@ class Plan:
     """`keys` sign archives: the first one signs, all are accepted. `recipients` are age's public keys. `exclude` are
     patterns of absolute paths (fnmatch). `target`: where archives go besides `folder`: a path, USER@HOST:PATH (rsync),
     rclone:REMOTE:PATH; empty for nowhere. `prune_target`: what was removed here for its age goes there, too.
-    `credentials`: a folder with what the target asks for: ssh_key and known_hosts, or rclone.conf."""
+    `credentials`: a folder with what the target asks for: ssh_key, known_hosts, ssh_config, or rclone.conf."""
 
     host: str
     folder: Path

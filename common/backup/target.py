@@ -15,6 +15,7 @@ from common.backup.programs import run
 ATTEMPTS = 3
 PAUSE = 20.0  # seconds
 TIMEOUT = 60  # seconds without a byte
+_RCLONE = ("rclone", "--retries=1")  # the attempts are ours
 
 
 def send(plan: Plan, *, pause: Callable[[float], None] = time.sleep) -> None:
@@ -47,14 +48,14 @@ def _with_retries(plan: Plan, command: list[str], pause: Callable[[float], None]
 def _sending(plan: Plan) -> list[str]:
     remote = _rclone(plan)
     if remote is not None:
-        return ["rclone", "copy", "--exclude=.*", "--exclude=.*/**", str(plan.folder), remote]
+        return [*_RCLONE, "copy", "--exclude=.*", "--exclude=.*/**", str(plan.folder), remote]
     return [*_rsync(plan), "--exclude=.*", f"{plan.folder}/", f"{_place(plan)}/"]
 
 
 def _removing(plan: Plan, names: list[str]) -> list[str]:
     remote = _rclone(plan)
     if remote is not None:
-        return ["rclone", "delete", *(f"--include=/{name}" for name in names), remote]
+        return [*_RCLONE, "delete", *(f"--include=/{name}" for name in names), remote]
     chosen = [f"--include=/{name}" for name in names]
     return [*_rsync(plan), "--delete", *chosen, "--exclude=*", f"{plan.folder}/", f"{_place(plan)}/"]
 
@@ -63,7 +64,7 @@ def _fetching(plan: Plan) -> list[str]:
     plan.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     remote = _rclone(plan)
     if remote is not None:
-        return ["rclone", "copy", remote, str(plan.folder)]
+        return [*_RCLONE, "copy", remote, str(plan.folder)]
     return [*_rsync(plan), "--exclude=.*", f"{_place(plan)}/", f"{plan.folder}/"]
 
 
@@ -72,7 +73,8 @@ def _rsync(plan: Plan) -> list[str]:
     for name, option in (("ssh_key", "IdentityFile"), ("known_hosts", "UserKnownHostsFile")):
         if (plan.credentials / name).is_file():
             options.append(f"{option}={plan.credentials / name}")
-    shell = " ".join(["ssh", *(f"-o {option}" for option in options)])
+    own = plan.credentials / "ssh_config"
+    shell = " ".join(["ssh", *([f"-F {own}"] if own.is_file() else []), *(f"-o {option}" for option in options)])
     return ["rsync", "--times", "--recursive", "--delay-updates", f"--timeout={TIMEOUT}", f"--rsh={shell}"]
 
 
