@@ -65,7 +65,7 @@ def answer(visit: Visit, claim: Claim, question: Question) -> None:
     if bot.replies.resume(incoming.update_id, incoming.address):
         return
     if is_stopped(bot, visit):
-        _conclude(visit, question, _Told("", {}, True, 0.0), [])
+        _conclude(visit, question, _Told("", {}, True, 0.0), parts_of(visit, question, "", {}), [])
         bot.replies.deliver(incoming.update_id, incoming.address)
         return
     _look_at_crowd(visit, question)
@@ -87,8 +87,10 @@ def answer(visit: Visit, claim: Claim, question: Question) -> None:
             live.finish(parts(text))
             return
         keyboard = () if told.is_stopped else _rating_buttons(visit)
-        _conclude(visit, question, told, keyboard)
+        found = parts_of(visit, question, told.text, told.answer)
+        _conclude(visit, question, told, found, keyboard)
         bot.replies.deliver(incoming.update_id, incoming.address)
+        live.mend(found, keyboard=keyboard)
 
 
 def is_stopped(bot: Bot, visit: Visit) -> bool:
@@ -164,13 +166,11 @@ def _stopped(stream: Stream, live: LiveReply, begun: float) -> _Told:
     return _Told(live.text, {}, True, time.monotonic() - begun)
 
 
-def _conclude(visit: Visit, question: Question, told: _Told, keyboard: Keyboard) -> None:
+def _conclude(visit: Visit, question: Question, told: _Told, found: Sequence[Part], keyboard: Keyboard) -> None:
     """Decide what is said, and keep it: all at once."""
     bot, incoming, person = visit.bot, visit.incoming, visit.person
     with connection(bot.database), bot.database.atomic():
-        if not bot.replies.prepare(
-            incoming.update_id, person.hash, parts_of(visit, question, told.text, told.answer), keyboard=keyboard
-        ):
+        if not bot.replies.prepare(incoming.update_id, person.hash, found, keyboard=keyboard):
             return  # another worker was faster
         bot.usage.note(
             incoming.update_id,
@@ -224,6 +224,8 @@ def _tell_wait(visit: Visit, away: AiAway) -> None:
             waiting = bot.mailbox.lengths()["waiting"]
             text = visit.text("in_queue", position=waiting + 1) if waiting else text
     message = bot.replies.place(incoming.update_id, incoming.address, visit.person.hash)
+    if not bot.replies.is_open(incoming.update_id):
+        return  # another worker has answered: our lease ran out
     with suppress(TelegramError):  # it is a courtesy
         bot.telegram.edit(incoming.chat, message, Part(text), keyboard=_stop_button(visit), hurry=True)
 

@@ -154,8 +154,13 @@ class Replies:
     def _deliver(self, reply: Any, to: Address) -> None:
         if reply.state != ReplyState.READY:
             return
+        parts = _parts(reply)
+        # Looked at after its parts: once another worker has settled it they have no content, which is no reason to
+        # remove what stands in the chat.
+        fresh = Reply.get_or_none(Reply.id == reply.id)
+        if fresh is None or fresh.state != ReplyState.READY:
+            return
         with self._given_up_when_blocked(reply):
-            parts = _parts(reply)
             for part in parts:
                 if part.content is None:  # the answer was longer while it was being written
                     self._remove(part, to)

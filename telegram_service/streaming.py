@@ -83,6 +83,7 @@ class LiveReply:
         self._note: Part | None = None
         self._shown: Part | None = None
         self._is_watched = True
+        self._is_spoilt = False  # a sketch of ours came after another worker's answer
 
     def add(self, text: str) -> None:
         """More of the answer, in Markdown."""
@@ -106,12 +107,26 @@ class LiveReply:
             self._is_watched = False  # another worker has said it: our lease ran out
             return
         self._sketch(found)
+        if not self._replies.is_open(self._update_id):  # it said it just now, and our sketch stands where it was
+            self._is_watched, self._is_spoilt = False, True
 
     def finish(self, found: Sequence[Part], *, keyboard: Keyboard = ()) -> None:
         """Say the answer, once and for all; `keyboard` goes below its end. Raises RetryLater, after which
         Replies.resume says it."""
         self._replies.prepare(self._update_id, self._person, found, keyboard=keyboard)
         self._replies.deliver(self._update_id, self._to)
+        self.mend(found, keyboard=keyboard)
+
+    def mend(self, found: Sequence[Part], *, keyboard: Keyboard = ()) -> None:
+        """Where a sketch of ours took the place of another worker's answer: say `found`, our own, instead of it."""
+        if not self._is_spoilt:
+            return
+        try:
+            for message, part in zip(self._messages, found, strict=False):
+                below = keyboard if part is found[-1] else ()
+                self._api.edit(self._to.chat, message, part, keyboard=below)
+        except (Flooded, TelegramAway, MessageGone, TelegramRefused) as error:
+            logger.error("a sketch stays in the place of an answer", extra={"reason": type(error).__name__})
 
     def _sketch(self, found: Sequence[Part]) -> None:
         try:

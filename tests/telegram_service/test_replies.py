@@ -12,6 +12,7 @@ import peewee
 import pytest
 
 from common.database import connection
+from telegram_service import replies as module
 from telegram_service.claim import RetryLater
 from telegram_service.formatting import Part
 from telegram_service.replies import PLACEHOLDER, Replies
@@ -137,6 +138,23 @@ def test_what_was_decided_stays_and_is_said_once(telegram: TelegramServer, repli
     assert not replies.resume(2, HERE), "nothing was decided for another update"
     with pytest.raises(ValueError, match="prepared"):
         replies.deliver(2, HERE)
+
+
+def test_two_that_say_it_at_once_leave_it_said(
+    telegram: TelegramServer, replies: Replies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = module._find
+
+    def found_before_the_other_said_it(update_id: int, name: str) -> Reply:
+        monkeypatch.setattr(module, "_find", find)
+        reply: Reply = find(update_id, name)
+        replies.deliver(UPDATE, HERE)
+        return reply
+
+    replies.prepare(UPDATE, WHO, PARTS, keyboard=THUMBS)
+    monkeypatch.setattr(module, "_find", found_before_the_other_said_it)
+    replies.deliver(UPDATE, HERE)
+    assert shown(telegram) == texts(PARTS)
 
 
 @pytest.mark.parametrize("done", [True, False])

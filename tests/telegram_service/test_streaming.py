@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import peewee
 import pytest
@@ -221,6 +222,29 @@ def test_who_lost_the_update_to_another_changes_nothing_any_more(
         live.add("Une vieille")
         live.finish(parts(live.text))
     assert shown(telegram) == ["La réponse d'un autre"]
+
+
+def test_a_sketch_that_comes_after_the_answer_of_another_does_not_stay(
+    telegram: TelegramServer, live_replies: LiveReplies, replies: Replies, api: TelegramApi, clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    edit = api.edit
+
+    def late(*arguments: Any, **options: Any) -> None:
+        monkeypatch.setattr(api, "edit", edit)
+        replies.prepare(UPDATE, WHO, [Part("La réponse d'un autre")])
+        replies.deliver(UPDATE, HERE)
+        edit(*arguments, **options)
+
+    with live_replies.opened(UPDATE, HERE, WHO, keyboard=STOP) as live:
+        clock.now += PRIVATE
+        monkeypatch.setattr(api, "edit", late)
+        live.add("Une vieille")
+        assert shown(telegram) == ["Une vieille"]
+        live.add(" réponse")
+        live.finish(parts(live.text), keyboard=[[Button("👍", "v1:up:1")]])
+    [message] = telegram.messages(PERSON)
+    assert (message.text, message.buttons) == ("Une vieille réponse", ["👍"])
 
 
 def test_typing_is_shown_again_and_again_until_the_end() -> None:
