@@ -166,10 +166,11 @@ class Mailbox:
                 pipe.zcard(self._store.key(name))
             pipe.zcount(self._store.key("dead"), (time.time() - self._keep) * 1000, "+inf")
             pipe.zrange(self._store.key("all"), 0, 0, withscores=True)
+            pipe.hget(self._store.key("clock"), "ahead")
             return list(pipe.execute())
 
-        everything, working, suspects, dead, oldest = self._store.call(look)
-        age = max(0, round(time.time() - oldest[0][1] / 1000)) if oldest else 0
+        everything, working, suspects, dead, oldest, ahead = self._store.call(look)
+        age = max(0, round(time.time() + (float(ahead or 0) - oldest[0][1]) / 1000)) if oldest else 0
         waiting = everything - working
         return {"waiting": waiting, "working": working, "suspects": suspects, "dead": dead, "oldest": age}
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import redis
@@ -23,14 +25,17 @@ def program() -> str | None:
 
 class RedisServer:
     """`url` stays the same over restarts. With `durable` every write is on disk before its reply (appendfsync always),
-    and comes back after `kill`."""
+    and comes back after `kill`. `environment`: further variables of the process."""
 
-    def __init__(self, *, durable: bool = False, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, *, durable: bool = False, arguments: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="redis-"))
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         kept = ("--appendonly", "yes", "--appendfsync", "always") if durable else ("--save", "")
         self._arguments = (*kept, *arguments)
+        self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -39,7 +44,9 @@ class RedisServer:
         assert found is not None
         place = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.home))
         with (self.home / "log").open("ab") as log:
-            self._process = subprocess.Popen([found, *place, *self._arguments], stdout=log, stderr=log)
+            self._process = subprocess.Popen(
+                [found, *place, *self._arguments], env=self._environment, stdout=log, stderr=log
+            )
         until = time.monotonic() + READY_WITHIN
         with redis.Redis(port=self.port) as client:
             while True:

@@ -1,5 +1,6 @@
 -- Begins every script of the mailbox. KEYS[1] is the prefix of all keys: they are made here, so one Redis, no cluster.
--- Commands of Redis 6.0 only. Times are Redis' own, in milliseconds: the clocks of the machines need not agree.
+-- Commands of Redis 6.0 only. Times are Redis' own, in milliseconds: the clocks of the machines need not agree. When its
+-- clock is set back, `now` goes on as if it were not, or what is due would wait until the clock is there again.
 --
 --   update:ID  hash: lane, user, body, at, attempts, deaths, failures, fence and worker while claimed, absorbed
 --   lane:LANE  sorted set of what waits or is worked on, by update id: Telegram may deliver out of order
@@ -9,6 +10,7 @@
 --   all        sorted set of updates by arrival                 of:USER set of updates, dead ones included
 --   dead:ID    hash, expires                                    dead    sorted set of them by the time of death
 --   seen:ID    expires    fence  counter    wake  list that workers wait at    figures  hash of counters
+--   clock      hash: seen, Redis' time a second ago or less; ahead, how far `now` is ahead of it
 
 local prefix = KEYS[1]
 
@@ -18,6 +20,11 @@ end
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
+local seen, ahead = unpack(redis.call('HMGET', key('clock'), 'seen', 'ahead'))
+seen, ahead = tonumber(seen or 0), tonumber(ahead or 0)
+if now < seen - 1000 then ahead = ahead + seen - now end
+if math.abs(now - seen) > 1000 then redis.call('HSET', key('clock'), 'seen', now, 'ahead', ahead) end
+now = now + ahead
 
 local function count(name)
   redis.call('HINCRBY', key('figures'), name, 1)

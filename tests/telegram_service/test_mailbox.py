@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from common.redis_store import RedisAway, RedisStore
 from telegram_service.claim import Claim
 from telegram_service.mailbox import PREFIX, SUSPECT_AFTER, Mailbox
 from telegram_service.updates import NotAnUpdate
+from tests.faults.clock import Clock, build_library
 from tests.redis_server import RedisServer
 from tests.waiting import until
 
@@ -363,3 +365,50 @@ def test_all_is_still_there_after_redis_was_killed() -> None:
         assert not mailbox.put(message(1))
     finally:
         server.remove()
+
+
+@pytest.fixture
+def clock(tmp_path: Path) -> Clock:
+    return Clock(build_library(tmp_path), tmp_path / "offset")
+
+
+@pytest.fixture
+def on_a_clock(clock: Clock) -> Iterator[Mailbox]:
+    """A queue in a Redis whose clock can be set; leases end after half a second."""
+    server = RedisServer(environment=clock.environment)
+    server.start()
+    store = RedisStore(server.url, prefix=PREFIX)
+    yield build(store, lease=0.5)
+    store.close()
+    server.remove()
+
+
+def test_a_clock_that_is_set_back_keeps_nobody_waiting(on_a_clock: Mailbox, clock: Clock) -> None:
+    clock.set(3_600)
+    for user in (ANNA, BEN, 303):
+        on_a_clock.put(message(user, user))
+    dies, waits = claimed(on_a_clock, "dead"), claimed(on_a_clock)
+    on_a_clock.later(waits, 0.5)
+    clock.set(0)
+    found: set[int] = set()
+
+    def all_came() -> bool:
+        claim = on_a_clock.claim("w")
+        found.update([] if claim is None else [claim.update_id])
+        return found == {dies.update_id, waits.update_id, 303}
+
+    until(all_came, 30)
+    assert 0 <= on_a_clock.lengths()["oldest"] < 600
+
+
+def test_a_clock_that_is_set_ahead_ends_leases_and_nothing_else(on_a_clock: Mailbox, clock: Clock) -> None:
+    on_a_clock.put(message(1))
+    first = claimed(on_a_clock)
+    clock.set(3_600)
+    second = claimed(on_a_clock, "another")
+    assert second.update_id == first.update_id
+    assert not on_a_clock.done(first)
+    assert on_a_clock.done(second)
+    clock.set(0)
+    on_a_clock.put(message(2))
+    assert on_a_clock.done(claimed(on_a_clock))
