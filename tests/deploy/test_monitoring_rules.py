@@ -13,6 +13,11 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+import ai_core.cli
+import common.backup.__main__
+import mail_service.cli
+import telegram_service.cli
+
 REPOSITORY = Path(__file__).parents[2]
 MONITORING = REPOSITORY / "monitoring"
 RULES = yaml.safe_load((MONITORING / "rules.yml").read_text())
@@ -345,3 +350,25 @@ def test_each_alert_says_what_to_do() -> None:
     named = {rule["annotations"]["runbook"] for rule in ALERTS.values()}
     assert {runbook.removeprefix("runbooks.md") for runbook in named} == headings
     assert all(rule["labels"]["severity"] in ("critical", "warning") for rule in ALERTS.values())
+
+
+COMMANDS = {
+    "ai-core": ai_core.cli.main,
+    "telegram-service": telegram_service.cli.main,
+    "mail-service": mail_service.cli.main,
+    "code-du-travail-backup": common.backup.__main__.main,
+}
+
+
+@pytest.mark.parametrize("book", ["monitoring/runbooks.md", "ansible/README.md"])
+def test_the_books_name_commands_that_there_are(book: str) -> None:
+    text = re.sub(r"```.*?```", "", (REPOSITORY / book).read_text(), flags=re.DOTALL)
+    named = [quoted.removeprefix("sudo ").split() for quoted in re.findall(r"`([^`]+)`", text)]
+    ours = [words for words in named if words and words[0] in COMMANDS and len(words) > 1]
+    assert ours
+    for program, *words in ours:
+        # What they say of themselves, instead of what they do; a word that they do not know comes first.
+        asked = ["1" if word == "ID" else word for word in words] + ["--help"]
+        with pytest.raises(SystemExit) as end:
+            COMMANDS[program](asked)
+        assert end.value.code == 0, f"{book}: {program} {' '.join(words)}"
