@@ -80,6 +80,19 @@ def behind(house: House, victims: Victims) -> Iterator[None]:
 
 
 @contextmanager
+def boot(house: House, victims: Victims) -> Iterator[None]:
+    """A host whose clock is an hour ahead loses power, and boots with the right time."""
+    for clock in house.clocks.values():
+        clock.set(HOUR)
+    time.sleep(LASTS)
+    for name in victims:
+        house.components[name].kill()
+    for clock in house.clocks.values():
+        clock.set(0)
+    yield
+
+
+@contextmanager
 def slow(house: House, victims: Victims) -> Iterator[None]:
     """A line with latency and little bandwidth."""
     for name in victims:
@@ -101,4 +114,7 @@ def cut(house: House, victims: Victims) -> Iterator[None]:
         house.lines[name].mend()
 
 
-FAULTS: dict[str, Fault] = {fault.__name__: fault for fault in (kill, pause, restart, disk, ahead, behind, slow, cut)}
+KILLING = ("kill", "boot")
+FAULTS: dict[str, Fault] = {
+    fault.__name__: fault for fault in (kill, pause, restart, disk, ahead, behind, boot, slow, cut)
+}

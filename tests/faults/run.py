@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tests.faults.fault import FAULTS
+from tests.faults.fault import FAULTS, KILLING
 from tests.faults.house import House
 from tests.faults.judge import Verdict, judge
 from tests.faults.people import Crowd, People
@@ -61,7 +61,7 @@ def run(scenario: Scenario, house: House, number: int, chance: random.Random) ->
     with Crowd(people):
         time.sleep(chance.uniform(*LEAD))
         with FAULTS[scenario.fault](house, scenario.victims):
-            if scenario.fault == "kill" and "ai-core" in scenario.victims:
+            if scenario.fault in KILLING and "ai-core" in scenario.victims:
                 killed_at = time.monotonic()
         ended = time.monotonic()
         recovery = _first_answers(people, ended)

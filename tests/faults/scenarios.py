@@ -38,6 +38,7 @@ ONE_EACH = {
 }
 ALL_WORKERS = {"telegram-worker": TELEGRAM_WORKERS, "mail-worker": MAIL_WORKERS}
 OURS = ("ai-core", "telegram-web", *TELEGRAM_WORKERS, "mail-poller", *MAIL_WORKERS)
+EVERYTHING = (*OURS, "redis", "postgres", "postfix", "dovecot")
 HOST = ("ai-core", "telegram", "mail", "redis", "postgres")
 
 
@@ -65,6 +66,7 @@ def _scenarios() -> list[Scenario]:
         for fault in ("ahead", "behind")
         for target, victims in {**{name: (name,) for name in HOST}, "host": HOST}.items()
     ]
+    found.append(Scenario("boot", "host", EVERYTHING, CLOCKS))
     found += [Scenario("kill", target, ONE_EACH[target], SMALL) for target in ("telegram-worker", "mail-worker")]
     found += [Scenario("disk", target, (target,), SMALL) for target in ("telegram", "mail")]
     return found
