@@ -1,0 +1,1 @@
+"""The whole system under steady load for long; see __main__."""

@@ -1,0 +1,113 @@
+"""Steady work for all three services, the same few questions again and again, so that every cache is soon full."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import requests
+
+from ai_core.demo_model.questions import written_questions
+from tests.benchmarks.api.asking import Client, Outcome
+from tests.mail_service.service import mail
+from tests.mail_system import ALICE
+from tests.waiting import until
+from tests.whole_system import WholeSystem
+
+QUESTIONS, PEOPLE, SENDERS = 60, 20, 10
+FIRST_PERSON = 800_000_000
+ANSWERED_WITHIN = 300.0  # seconds after the end
+
+
+class SteadyLoad:
+    """A context: a thread for each kind of work, each at its own rate a minute. `asked` counts by kind, `failed` what
+    was not answered as it should be; both are complete after the end."""
+
+    def __init__(self, system: WholeSystem, *, per_minute: dict[str, float]) -> None:
+        self.asked: Counter[str] = Counter()
+        self.failed: Counter[str] = Counter()
+        self._system = system
+        self._client = Client(system.core.port, system.key)
+        self._ending = threading.Event()
+        texts = [question.text for question in written_questions()[:QUESTIONS]]
+        self._numbers: dict[str, Iterator[int]] = {kind: itertools.count() for kind in per_minute}
+        self._texts = {kind: itertools.cycle(texts) for kind in per_minute}
+        self._said: Counter[int] = Counter()
+        work: dict[str, Callable[[int, str], None]] = {
+            "api": self._api,
+            "telegram": self._telegram,
+            "mail": self._mail,
+            "scrape": self._scrape,
+        }
+        self._threads = [
+            threading.Thread(target=self._keep, args=(kind, work[kind], 60 / rate), daemon=True)
+            for kind, rate in per_minute.items()
+        ]
+
+    def __enter__(self) -> SteadyLoad:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join()
+
+    def settle(self) -> None:
+        """Wait for the last answers, and count what is missing."""
+        telegram = self._system.telegram
+
+        def settled() -> bool:
+            lengths = telegram.mailbox.lengths()
+            return not (telegram.telegram.updates.waiting() or lengths["waiting"] or lengths["working"])
+
+        until(settled, ANSWERED_WITHIN)
+        self.failed["telegram"] = sum(max(0, asked - len(telegram.said_to(who))) for who, asked in self._said.items())
+        end = time.monotonic() + ANSWERED_WITHIN
+        while (missing := self.asked["mail"] - len(self._system.mail.mails(ALICE))) > 0 and time.monotonic() < end:
+            time.sleep(1)
+        self.failed["mail"] = max(0, missing)
+
+    def _keep(self, kind: str, work: Callable[[int, str], None], pause: float) -> None:
+        due = time.monotonic()
+        while not self._ending.wait(max(0.0, due - time.monotonic())):
+            number = next(self._numbers[kind])
+            work(number, next(self._texts[kind]))
+            self.asked[kind] += 1
+            due = max(due + pause, time.monotonic())
+
+    def _api(self, number: int, text: str) -> None:
+        """In turn a streamed answer that is computed, one that may come from the cache, and a search."""
+        person = f"person-{number % PEOPLE}"
+        asks: tuple[Callable[[], Outcome], ...] = (
+            lambda: self._client.stream(text, person),
+            lambda: self._client.chat(text, person),
+            lambda: self._client.get("search", "/api/v1/knowledge/search?q=rupture+conventionnelle"),
+        )
+        self.failed["api"] += not asks[number % len(asks)]().good
+
+    def _telegram(self, number: int, text: str) -> None:
+        person = FIRST_PERSON + number % PEOPLE
+        self._said[person] += 1
+        self._system.telegram.telegram.say(person, text)
+
+    def _mail(self, number: int, text: str) -> None:
+        sender = ALICE.replace("@", f"+{number % SENDERS}@")
+        raw = mail(text, sender=sender, subject=f"Question {number}", message_id=f"soak-{number}@client.example")
+        self._system.mail.deliver(raw, sender=sender)
+
+    def _scrape(self, _: int, __: str) -> None:
+        """As Prometheus and a watchdog look at the services."""
+        system = self._system
+        looks = [(port, "/health/ready") for port in (system.core.port, system.telegram.port, system.mail_port)]
+        for port, path in (*looks, (system.core.port, "/metrics")):
+            try:
+                headers = {"X-API-Key": system.key}
+                good = requests.get(f"http://127.0.0.1:{port}{path}", headers=headers, timeout=30).ok
+            except requests.RequestException:
+                good = False
+            self.failed["scrape"] += not good
