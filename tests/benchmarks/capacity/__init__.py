@@ -1,0 +1,1 @@
+"""What a machine carries, by simulation; see __main__."""
