@@ -41,6 +41,7 @@ class ReplyState(str, Enum):
     UNCERTAIN = "uncertain"  # perhaps taken, and no Sent folder to prove it: an operator decides
 
 
+LONGEST_LEASE = timedelta(seconds=600)  # LEASE_SECONDS at most; one that ends later was given by a clock set back since
 FINAL = (State.COMPLETED, State.REFUSED, State.FAILED)
 WAITING = (State.PENDING, State.HELD)
 
@@ -118,7 +119,7 @@ def due_replies(limit: int) -> list[int]:
     """Ids of replies to send."""
     rows = (
         Reply.select(Reply.id)
-        .where((Reply.state == ReplyState.READY) & (Reply.due_at <= utc_now()))
+        .where((Reply.state == ReplyState.READY) & _may_go(utc_now()))
         .order_by(Reply.due_at, Reply.id)
         .limit(limit)
     )
@@ -134,7 +135,7 @@ def doubtful_replies(before: datetime) -> list[int]:
 def claim_reply(reply_id: int, frm: ReplyState, lease: timedelta) -> Reply | None:
     """Take a reply in the state `frm`, ready or sending, to send it or to find out whether it was sent."""
     now, claim = utc_now(), secrets.token_hex(8)
-    free = Reply.due_at <= now if frm is ReplyState.READY else Reply.lease_until < now
+    free = _may_go(now) if frm is ReplyState.READY else Reply.lease_until < now
     taken = (
         Reply.update(state=ReplyState.SENDING, claim=claim, lease_until=now + lease, attempts=Reply.attempts + 1)
         .where((Reply.id == reply_id) & (Reply.state == frm) & free)
@@ -154,7 +155,12 @@ def move_reply(reply: Reply, to: ReplyState, **values: Any) -> None:
         raise ClaimLost
 
 
+def _may_go(now: datetime) -> Any:
+    return (Reply.due_at <= now) | (Reply.attempts == 0)
+
+
 def _is_due(now: datetime) -> Any:
+    new = (Message.state == State.PENDING) & (Message.attempts == 0)
     waiting = Message.state.in_(list(WAITING)) & (Message.due_at <= now)  # never true where due_at is null
-    abandoned = (Message.state == State.PROCESSING) & (Message.lease_until < now)
-    return waiting | abandoned
+    is_over = (Message.lease_until < now) | (Message.lease_until > now + LONGEST_LEASE)
+    return new | waiting | ((Message.state == State.PROCESSING) & is_over)

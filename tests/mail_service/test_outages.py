@@ -6,15 +6,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import peewee
 import pytest
 
+from common.database import connection
 from common.process import Progress
 from mail_service.answering import Answer, AnswererAway, Ask, QuestionRefused
 from mail_service.process import run_worker
-from mail_service.storage import FIRST_TABLES
+from mail_service.storage import FIRST_TABLES, Message, Reply, utc_now
 from tests import clamav, redis_server
 from tests.mail_service.expected import EICAR, corpus_message
 from tests.mail_service.service import ScriptedAnswerer, Service, build_service, in_background, mail, read
@@ -98,6 +100,36 @@ def test_a_server_that_says_later_is_asked_later(build: Build, mail_system: Mail
         service.poll()
         works_off(service, "completed")
         assert len(handler.taken) == 1
+
+
+def test_a_clock_that_is_set_back_keeps_no_mail_waiting(build: Build, mail_system: MailSystem) -> None:
+    def meanwhile(_: Ask) -> str:
+        if len(service.answerer.asked) == 1:
+            set_back(lease_until=ahead)
+            raise peewee.OperationalError("the worker ends here")
+        return "Deux mois."
+
+    def set_back(**values: object) -> None:
+        with connection(service.parts.database):
+            Message.update(**values).execute()
+
+    ahead = utc_now() + timedelta(hours=1)
+    service = build(ScriptedAnswerer(says=meanwhile))
+    mail_system.put(mail())
+    service.poll()
+    set_back(due_at=ahead)
+    with pytest.raises(peewee.OperationalError):
+        service.work_off()
+    mail_system.stop_smtp()
+    try:
+        service.work_off()
+        assert service.outcomes() == {"replying": 1}
+        with connection(service.parts.database):
+            Reply.update(due_at=ahead, attempts=0).execute()
+    finally:
+        mail_system.start_smtp()
+    works_off(service, "completed")
+    assert len(letters_to_alice(mail_system, 1)) == 1
 
 
 def test_a_server_that_says_never_gets_one_apology_to_deliver(build: Build, mail_system: MailSystem) -> None:
