@@ -36,7 +36,12 @@ def main() -> int:
     if missing or not chosen:
         print(missing or f"no scenario is named {options.only}: see --list", file=sys.stderr)
         return 2
-    outcomes = _run(chosen, options.runs, options.seed, options.keep)
+    outcomes: list[Outcome] = []
+    try:
+        for outcome in _run(chosen, options.runs, options.seed, options.keep):
+            outcomes.append(outcome)
+    except KeyboardInterrupt:
+        print("ended early", file=sys.stderr)
     print(f"\n{table(outcomes)}")
     if options.json:
         options.json.write_text(json.dumps([outcome.as_dict() for outcome in outcomes], indent=2) + "\n")
@@ -67,8 +72,7 @@ def _missing() -> str | None:
     return mail_system.missing()
 
 
-def _run(chosen: Sequence[Scenario], runs: int, seed: int, keep: Path | None) -> list[Outcome]:
-    outcomes: list[Outcome] = []
+def _run(chosen: Sequence[Scenario], runs: int, seed: int, keep: Path | None) -> Iterator[Outcome]:
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
         place = Path(folder)
         place.chmod(0o755)  # PostgreSQL, Postfix and Dovecot go through it as users of their own
@@ -78,14 +82,14 @@ def _run(chosen: Sequence[Scenario], runs: int, seed: int, keep: Path | None) ->
             print(f"{time.strftime('%H:%M:%S')} run {turn} of {runs}\n{HEAD}\n{BELOW}", flush=True)
             chance = random.Random(seed * 1000 + turn)
             for _, group in groupby(chosen, key=lambda scenario: scenario.build):
-                outcomes += _run_in_houses(list(group), place, blueprint, chance, keep)
-    return outcomes
+                yield from _run_in_houses(list(group), place, blueprint, chance, keep)
 
 
 def _run_in_houses(
     group: list[Scenario], place: Path, blueprint: Blueprint, chance: random.Random, keep: Path | None
 ) -> Iterator[Outcome]:
-    """In one house for as long as all goes well; after something broke in a new one."""
+    """In one house for as long as all goes well; after something broke in a new one. What came of them is told when the
+    house is left."""
     waiting = list(group)
     while waiting:
         with House(place / "house", waiting[0].build, blueprint) as house:
