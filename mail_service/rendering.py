@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import jinja2
 import nh3
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
@@ -77,7 +78,8 @@ class Templates:
 
     def __init__(self, directory: Path | None = None) -> None:
         folders = [str(folder) for folder in (directory, BUILT_IN) if folder is not None]
-        self._environment = jinja2.Environment(
+        # In a sandbox: a template that came from elsewhere, with an import perhaps, shows values and runs nothing.
+        self._environment = ImmutableSandboxedEnvironment(
             loader=jinja2.FileSystemLoader(folders),
             autoescape=jinja2.select_autoescape(["html"]),
             undefined=jinja2.StrictUndefined,
