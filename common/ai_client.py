@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import random
+import re
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -81,7 +82,7 @@ class AiClient:
     def transcribe(self, recording: bytes, filename: str, request_id: str, *, language: str | None = None) -> str:
         """What is said in a recording. AiRefused with the code `no_speech_model` where nothing can listen."""
         form = {"model": "whisper-1", **({"language": language} if language else {})}
-        files = {"file": (filename, recording)}
+        files = {"file": (_plain(filename), recording)}
         told = self._object("POST", "/v1/audio/transcriptions", request_id, data=form, files=files)
         return str(told.get("text", ""))
 
@@ -181,6 +182,11 @@ class Stream:
     def close(self) -> None:
         """Read no more: the AI core sees it and stops."""
         self._response.close()
+
+
+def _plain(filename: str) -> str:
+    """A file's name, which people choose, as a header can carry it; of a long one the end, which tells the format."""
+    return re.sub(r"[^A-Za-z0-9._-]", "_", filename)[-100:]
 
 
 def _person(channel: str, user_id: str) -> str:
