@@ -126,17 +126,14 @@ class People:
 
     # -- what came of it ----------------------------------------------------------------------------------------------
 
-    def all_answered(self) -> bool:
-        """Whether everything that was asked is answered."""
-        return not self._house.telegram.updates.waiting() and not self.open()
-
     def open(self) -> list[str]:
         """What is not answered yet."""
         chats = sum(len(set(chat.asked) - set(chat.answered)) for chat in self.chats())
         post = self.post()
         mails = len(set(post.taken) - set(post.replies)) + len(set(post.taken) - set(post.copies))
         calls = sum(thread.is_alive() for thread in self._calls)
-        counted = {"Telegram questions": chats, "mails or copies": mails, "API questions": calls}
+        updates = self._house.telegram.updates.waiting()
+        counted = {"updates": updates, "Telegram questions": chats, "mails or copies": mails, "API questions": calls}
         return [f"{number} {name}" for name, number in counted.items() if number]
 
     def chats(self) -> list[Chat]:
