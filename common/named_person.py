@@ -31,7 +31,7 @@ class NamedPerson:
                 telegram=tuple(map(int, told.get("telegram", ()))),
                 ai_core=tuple((_text(channel), _text(user)) for channel, user in told.get("ai_core", ())),
             )
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, RecursionError, TypeError, AttributeError):
             raise NotAPerson('write {"mail": [...], "telegram": [...], "ai_core": [[channel, user id], ...]}') from None
         if unknown:
             raise NotAPerson("mail, telegram and ai_core are known, nothing else")

@@ -58,7 +58,7 @@ def version_in(path: Path, manifest: bytes) -> str:
     """The version that a package's manifest names, safe in a file name. Raises PackageInvalid."""
     try:
         document = json.loads(manifest)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PackageInvalid(f"{path}: {MANIFEST_MEMBER} is not JSON ({error}).") from error
     version = document.get("version") if isinstance(document, dict) else None
     if not isinstance(version, str) or not 0 < len(version) <= 40:

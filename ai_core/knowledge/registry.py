@@ -122,7 +122,7 @@ def _latest(registry: str, package: str) -> Release:
         version = metadata["dist-tags"]["latest"]
         dist = metadata["versions"][version]["dist"]
         release = Release(version, dist["tarball"], dist["integrity"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise RegistryUnreachable(f"the registry's answer about {package} has an unexpected shape") from error
     if not _SAFE_VERSION.fullmatch(release.version) or urlsplit(release.tarball).scheme not in ("http", "https"):
         raise RegistryUnreachable(f"the registry's answer about {package} has an unexpected shape")

@@ -31,7 +31,7 @@ def read_models(path: Path, registry: Registry, report: ImportReport) -> OldMode
     try:
         content = json.loads(decoded(path.read_bytes()))
         entries, default = content["models"], content.get("default_model")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise CatalogError(f"{path.name} has no object `models`") from None
     if not isinstance(entries, dict):
         raise CatalogError(f"{path.name}: `models` is not an object")

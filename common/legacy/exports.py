@@ -39,7 +39,7 @@ def read_export(path: Path, table: str) -> Iterator[Row]:
         return
     try:
         content = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if start == "{" and "\n" in text.strip():
             yield from _json_lines(text)
             return
@@ -66,7 +66,7 @@ def _json_lines(text: str) -> Iterator[Row]:
             continue
         try:
             row = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             yield Row(number, {}, "is not JSON")
             continue
         yield Row(number, _lowered(row)) if isinstance(row, dict) else Row(number, {}, "is not an object")

@@ -68,7 +68,7 @@ def _unwrapped(line: str) -> str:
     if line.startswith('{"log":'):
         try:
             line = str(json.loads(line)["log"]).rstrip("\r\n")
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, RecursionError, KeyError, TypeError):
             return line
     return _CONTAINER_TIME.sub("", _COMPOSE_PREFIX.sub("", line))
 

@@ -22,6 +22,9 @@ KIND = "redis keys"
 UNKNOWN_TIME = datetime(1970, 1, 1)
 _KEY = re.compile(r"user:(\d{1,16}):(settings|history|session)")
 
+BROKEN = (BadField, ValueError, TypeError, AttributeError, LookupError, RecursionError)
+"""What reading a value of another form leads to."""
+
 
 def import_redis(client: redis.Redis, past: Past, report: ImportReport) -> None:
     """Take over what `client` holds of people. Raises redis.RedisError."""
@@ -36,7 +39,7 @@ def import_redis(client: redis.Redis, past: Past, report: ImportReport) -> None:
         try:
             value = _value(client, key)
             taken = _take(user, kind, value, past, seen)
-        except (BadField, ValueError, TypeError, AttributeError) as problem:
+        except BROKEN as problem:
             reason = str(problem) if isinstance(problem, BadField) else "is not of a form that we know"
             report.reject(KIND, key, 1, reason)
         else:

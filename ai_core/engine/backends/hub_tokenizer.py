@@ -105,7 +105,7 @@ def _read(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BackendError(f"{file.parent.name}/{file.name} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise BackendError(f"{file.parent.name}/{file.name} is not a JSON object")

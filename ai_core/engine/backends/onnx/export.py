@@ -109,7 +109,7 @@ def _open(file: Path, threads: int | None) -> Any:
 def _configuration(folder: Path) -> dict[str, Any]:
     try:
         content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BackendError(f"{folder.name}/config.json cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise BackendError(f"{folder.name}/config.json is not a JSON object")

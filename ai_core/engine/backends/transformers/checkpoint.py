@@ -99,7 +99,7 @@ def _fields(folder: Path) -> dict[str, Any]:
         fields["model_type"].lower()
     except OSError as error:
         raise BackendError(f"cannot read {folder.name}/config.json: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise BackendError(f"{folder.name}/config.json does not describe a model") from error
     return dict(fields)
 

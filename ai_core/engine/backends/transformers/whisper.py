@@ -150,7 +150,7 @@ def _load(path: Path) -> tuple[Any, Any, Any]:
 def _check_kind(path: Path) -> None:
     try:
         kind = json.loads((path / "config.json").read_text("utf-8"))["model_type"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise BackendError(f"{path.name} has no config.json that names a model_type") from error
     if kind != "whisper":
         raise BackendError(f"config.json of {path.name}: model_type is {kind}, not whisper")
