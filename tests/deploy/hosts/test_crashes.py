@@ -25,6 +25,18 @@ def test_a_killed_process_is_started_again(hosts: World, guest: str, service: st
     hosts.await_health(guest)
 
 
+@pytest.mark.parametrize(
+    ("guest", "server"), [*((guest, "nginx.service") for guest in THREE), ("telegram", "redis-server.service")]
+)
+def test_a_killed_server_of_debians_is_started_again(hosts: World, guest: str, server: str) -> None:
+    run = f"systemctl show --value --property=InvocationID {server}"  # another one with each start
+    before = hosts.rig.run(guest, run).strip()
+    hosts.rig.run(guest, f"systemctl kill --signal=KILL {server}")
+    is_new = f"systemctl -q is-active {server} && [ $({run}) != {before} ] && echo yes || true"
+    until(lambda: hosts.rig.run(guest, is_new).strip(), BACK_WITHIN)
+    hosts.await_health(guest)
+
+
 @pytest.mark.parametrize("guest", THREE)
 def test_a_host_that_restarts_serves_again(hosts: World, guest: str) -> None:
     since = "systemctl show --value --property=UserspaceTimestamp"

@@ -189,6 +189,15 @@ def test_a_virus_is_refused(server: MailGuests) -> None:
     assert "virus" in text
 
 
+@pytest.mark.parametrize("unit", ["dovecot", "postfix@-", "rspamd", "clamav-daemon"])
+def test_a_killed_part_is_started_again(server: MailGuests, unit: str) -> None:
+    run = f"systemctl show --value --property=InvocationID {unit}"  # another one with each start
+    before = server.rig.run("post", run).strip()
+    server.rig.run("post", f"systemctl kill --signal=KILL {unit}")
+    is_new = f"systemctl -q is-active {unit} && [ $({run}) != {before} ] && echo yes || true"
+    until(lambda: server.rig.run("post", is_new).strip(), 180)
+
+
 def test_the_folder_of_sent_mail_has_no_address_outside(server: MailGuests) -> None:
     [(code, _)] = server.hand_in(mail(), recipient="assistant+Sent@cdt.example")
     assert code == 550
