@@ -80,9 +80,9 @@ def test_a_cut_line_ends_what_is_open_and_what_comes(line: Line) -> None:
 
 
 def test_where_nobody_listens_the_line_ends_at_once() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    line = Line(port)
-    with call(line) as connection:
-        assert is_ended(connection)
-    line.close()
+    with socket.socket() as taken:  # and nobody else gets the port meanwhile
+        taken.bind(("127.0.0.1", 0))
+        line = Line(taken.getsockname()[1])
+        with call(line) as connection:
+            assert is_ended(connection)
+        line.close()
