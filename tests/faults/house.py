@@ -77,6 +77,7 @@ class House:
         self.clocks: dict[str, Clock] = {}
         self.disks: dict[str, Disk] = {}
         self.lines: dict[str, Line] = {}
+        self._mails: dict[str, str] = {}  # what each answers, by its name on the disk
         self._blueprint = blueprint
         self._stack = ExitStack()
 
@@ -112,11 +113,19 @@ class House:
         name, _, domain = user.partition("@")
         box = self.mail.home / "mail" / domain / name / "Maildir" / below
         while True:
+            mails = (path for kind in ("new", "cur") for path in (box / kind).glob("*"))
+            found = {path.name.partition(":")[0]: path for path in mails}  # one that moves meanwhile may be in both
             try:
-                mails = [path.read_bytes() for kind in ("new", "cur") for path in (box / kind).glob("*")]
+                return [answered for name, path in found.items() if (answered := self._answered_by(name, path))]
             except FileNotFoundError:
                 continue  # Dovecot moved it from new to cur
-            return [found[1].decode() for raw in mails if (found := IN_REPLY_TO.search(raw))]
+
+    def _answered_by(self, name: str, path: Path) -> str:
+        """Dovecot changes what follows the name, never the mail."""
+        if name not in self._mails:
+            found = IN_REPLY_TO.search(path.read_bytes())
+            self._mails[name] = found[1].decode() if found else ""
+        return self._mails[name]
 
     def answers_on_record(self, channel: str, user: str) -> int:
         """How many answers to a person the AI core has noted."""

@@ -21,7 +21,7 @@ TAIL = 1.0  # seconds of load after that
 PATIENCE = 60.0  # seconds in which something has to be answered while anything is open
 QUIET = 1.5  # seconds in which a second answer would come
 NEW_CHAT = 90
-LOOK_EVERY = 0.02
+LOOK_EVERY = 0.1
 
 
 @dataclass(slots=True)
