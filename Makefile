@@ -12,9 +12,10 @@ QUESTIONS ?= ../shared/data/retrieval_dev.json
 # Servers that tests kill share the processors with them: what fails is run once more, and the summary says so.
 RERUNS ?= 1
 PYTEST_ARGS ?=
+LOCKS := $(filter-out %/constraints.txt %/overrides.txt,$(wildcard requirements/*.txt))
 DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
-.PHONY: help run install install-formats install-ansible test test-deploy test-faults check check-ansible format bench bench-search lock system-packages clean
+.PHONY: help run install install-formats install-ansible test test-deploy test-faults check check-ansible format bench bench-search lock audit system-packages clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -65,6 +66,11 @@ bench-search: $(VENV)/.installed-dev ## Measure retrieval (QUESTIONS=FILE)
 lock: $(VENV)/.installed-dev ## Lock requirements/*.in again
 	$(PIP) install --quiet uv
 	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
+
+audit: $(BIN)/python ## Look up known vulnerabilities of all that is locked (needs the internet)
+	@$(BIN)/python -m venv build/audit && build/audit/bin/python -m pip install --quiet pip-audit
+	@for lock in $(LOCKS); do echo "$$lock"; build/audit/bin/pip-audit --strict --disable-pip --no-deps -r $$lock || failed=1; done; \
+		test -z "$$failed"
 
 system-packages:
 	@tests/system_packages.sh
