@@ -10,6 +10,7 @@ import json
 import random
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -36,6 +37,8 @@ def main() -> int:
     if missing or not chosen:
         print(missing or f"no scenario is named {options.only}: see --list", file=sys.stderr)
         return 2
+    for number in (signal.SIGINT, signal.SIGTERM):  # nothing may stay running or mounted
+        signal.signal(number, signal.default_int_handler)
     outcomes: list[Outcome] = []
     try:
         for outcome in _run(chosen, options.runs, options.seed, options.keep):
