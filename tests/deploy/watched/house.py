@@ -54,7 +54,7 @@ class House:
         self.home = home
         self.units = Units()
         self.core = Server(home / "core", SECRET_KEY="c" * 40)
-        self.bot = Running(home / "bot", workers=0, DEAD_AFTER="2")
+        self.bot = Running(home / "bot", workers=0, DEAD_AFTER="3", LEASE_SECONDS="6")
         self.crowd = Crowd(self.bot, PEOPLE)
         self.mail = MailSystem()
         self.mail_port = free_port()
@@ -73,13 +73,22 @@ class House:
         self._stack.close()
 
     def _start(self) -> None:
-        self.units.start()
+        self._start_counterparts()
         self._stack.callback(self.units.stop)
+        self.units.start()
         self._start_core()
         self._start_bot()
         self._start_mail()
         until(lambda: all(map(_is_ready, self.services())), seconds=120)
         self.bot.command("set-webhook")
+
+    def _start_counterparts(self) -> None:
+        for counterpart in (self.bot.telegram, self.bot.ai):
+            self._stack.enter_context(counterpart)
+        self._stack.callback(self.bot.redis.remove)
+        self.bot.redis.start()
+        self._stack.callback(self.mail.remove)
+        self.mail.start()
 
     def _start_core(self) -> None:
         package = self.home / "code.json"
@@ -89,18 +98,12 @@ class House:
         self.units.run("ai-core", python("ai_core", "serve"), self.core.environment)
 
     def _start_bot(self) -> None:
-        for counterpart in (self.bot.telegram, self.bot.ai):
-            self._stack.enter_context(counterpart)
-        self._stack.callback(self.bot.redis.remove)
-        self.bot.redis.start()
         self.bot_key = _key(self.bot.command("keys", "create", "Prometheus", "--scope", "metrics"))
         self.units.run("telegram-web", python("telegram_service", "serve"), self.bot.environment)
         module = "tests.telegram_service.process" if self._poisoned else "telegram_service"
         self.units.run("telegram-worker@1", python(module, "worker"), self.bot.environment)
 
     def _start_mail(self) -> None:
-        self._stack.callback(self.mail.remove)
-        self.mail.start()
         self.mail_key = _key(self._mail_command("keys", "create", "Prometheus", "--scope", "metrics"))
         for unit, role in (("mail-web", "serve"), ("mail-poller", "poller"), ("mail-worker@1", "worker")):
             self.units.run(unit, python("mail_service", role), self.mail_environment)

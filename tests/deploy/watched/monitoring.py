@@ -67,7 +67,7 @@ class Certificate:
 
 class Monitoring:
     """All programs over rendered configurations. `rules` instead of those of production; `receivers`: variables of the
-    role that say who is told."""
+    role that say who is told; they look `every` so many seconds."""
 
     def __init__(
         self,
@@ -78,9 +78,11 @@ class Monitoring:
         certificates: Sequence[Certificate] = (),
         rules: Mapping[str, Any] | None = None,
         receivers: Mapping[str, object] | None = None,
+        every: int = EVERY,
     ) -> None:
         self.folder = folder
         self._nodes = nodes
+        self._every = every
         self._ports = {name: free_port() for name in ("prometheus", "alertmanager", "blackbox")}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         (folder / "keys").mkdir()
@@ -93,7 +95,7 @@ class Monitoring:
         values = self._values(services, certificates) | dict(receivers or {})
         for name in ("prometheus.yml", "alertmanager.yml", "operator.tmpl"):
             (folder / name).write_text(_rendered(MONITORING, name, values))
-        quicker = (folder / "prometheus.yml").read_text().replace("scrape_interval: 1m", f"scrape_interval: {EVERY}s")
+        quicker = (folder / "prometheus.yml").read_text().replace("scrape_interval: 1m", f"scrape_interval: {every}s")
         (folder / "prometheus.yml").write_text(quicker)
 
     def check(self) -> None:
@@ -173,7 +175,7 @@ class Monitoring:
     def _values(self, services: Sequence[Service], certificates: Sequence[Certificate]) -> dict[str, object]:
         address = {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
         return {
-            "monitoring_interval": f"{EVERY}s",
+            "monitoring_interval": f"{self._every}s",
             "monitoring_rules_file": str(self.folder / "rules.yml"),
             **{f"monitoring_{name}": place for name, place in address.items()},
             "monitoring_keys_folder": str(self.folder / "keys"),
