@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 HEAD = ("target", "wanted", "measured", "held", "command")
-HELD = {True: "yes", False: "**no**", None: "not measured"}
+HELD = {True: "yes", False: "**no**", None: ""}
 PEERS = {"ours": "ours", "llama_server": "llama-server", "locked_llama": "`Llama` behind a lock",
          "example_server": "llama-cpp-python's example server"}  # fmt: skip
 
@@ -35,15 +35,14 @@ def _about(bench: Mapping[str, Any]) -> str:
 
 
 def _row(verdict: Mapping[str, Any]) -> list[str]:
-    measured, unit = verdict["measured"], verdict["unit"]
-    shown = "" if measured is None else f"{measured:,.4g}" if measured < 1_000 else f"{measured:,.0f}"
-    return [
-        verdict["target"],
-        verdict["wanted"],
-        f"{shown} {unit}".strip(),
-        HELD[verdict["held"]],
-        f"`{verdict['command']}`",
-    ]
+    shown = _shown(verdict["measured"], verdict["unit"])
+    return [verdict["target"], verdict["wanted"], shown, HELD[verdict["held"]], f"`{verdict['command']}`"]
+
+
+def _shown(measured: float | None, unit: str) -> str:
+    if measured is None:
+        return "not measured"
+    return (f"{measured:,.4g}" if measured < 1_000 else f"{measured:,.0f}") + (f" {unit}" if unit else "")
 
 
 def _peers(engine: Mapping[str, Any]) -> str:

@@ -49,6 +49,11 @@ class Client:
         """A whole answer, from the cache where it is there."""
         return self._timed("whole answer", "POST", "/api/v1/chat", {"message": question, "user_id": user})
 
+    def generate(self, prompt: str, tokens: int) -> Outcome:
+        """A streamed continuation of `tokens` tokens at most, without articles, the same each time."""
+        body = {"prompt": prompt, "max_tokens": tokens, "temperature": 0, "grounding": False, "stream": True}
+        return self._timed("generated", "POST", "/api/v1/generate", body, NOT_CACHED)
+
     def get(self, kind: str, path: str) -> Outcome:
         return self._timed(kind, "GET", path)
 
