@@ -15,7 +15,7 @@ PYTEST_ARGS ?=
 LOCKS := $(filter-out %/constraints.txt %/overrides.txt,$(wildcard requirements/*.txt))
 DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
-.PHONY: help run install install-formats install-ansible test test-deploy test-faults check check-ansible format bench bench-search lock audit system-packages clean
+.PHONY: help run install install-formats install-ansible test test-deploy test-faults check check-ansible format bench bench-search soak lock audit system-packages clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,13 +52,14 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-dev ## Measure the engine beside others (MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH), then retrieval, mail, Telegram
+bench: $(VENV)/.installed-dev system-packages ## Measure engine, search, API, Telegram, mail (MODE=full MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH)
+	$(BIN)/python -m tests.benchmarks --mode $(or $(MODE),short) --model $(or $(MODEL),$(DEMO_MODEL)) \
+		$(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER)) $(if $(EXAMPLE_SERVER),--example-server $(EXAMPLE_SERVER)) \
+		$(if $(wildcard $(QUESTIONS)),--questions $(QUESTIONS)) $(if $(BENCH_ARGS),--engine-arguments="$(BENCH_ARGS)")
+
+soak: $(VENV)/.installed-dev system-packages ## Run everything under steady load and see that nothing grows (MINUTES=30)
 	@mkdir -p build
-	$(BIN)/python -m tests.benchmarks.engine --model $(or $(MODEL),$(DEMO_MODEL)) $(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER)) \
-		$(if $(EXAMPLE_SERVER),--example-server $(EXAMPLE_SERVER)) $(BENCH_ARGS) --json build/engine.json --plot build/engine.png
-	$(MAKE) bench-search
-	$(BIN)/python -m tests.benchmarks.mail --json build/mail.json
-	$(BIN)/python -m tests.benchmarks.telegram --json build/telegram.json
+	$(BIN)/python -m tests.benchmarks.soak --minutes $(or $(MINUTES),30) --json build/soak.json --plot build/soak.png $(SOAK_ARGS)
 
 bench-search: $(VENV)/.installed-dev ## Measure retrieval (QUESTIONS=FILE)
 	$(BIN)/python -m tests.benchmarks.search --questions $(QUESTIONS)
