@@ -79,7 +79,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.api", description="measure the API")
     add = parser.add_argument
     add("--model", type=Path, default=EMBEDDED_MODEL, help="GGUF (default: the embedded one)")
-    add("--clients", type=int, default=64, help="that wait for an answer at the same time (default: %(default)s)")
+    add("--clients", type=int, default=80, help="that wait for an answer at the same time (default: %(default)s)")
     add("--slots", type=int, default=64, help="ENGINE_SLOTS (default: %(default)s)")
     add("--seconds", type=float, default=60.0, help="of the first two scenes each (default: %(default)s)")
     add("--per-minute", type=int, default=150, help="requests of the steady load (default: %(default)s)")
