@@ -18,7 +18,7 @@ from tests.faults.scenarios import Scenario
 LEAD = (1.0, 2.0)  # seconds of load before the fault
 LOAD_GOES_ON = 15.0  # seconds after the fault, or less, until the first answers are there
 TAIL = 1.0  # seconds of load after that
-PATIENCE = 60.0  # seconds in which something has to be answered while anything is open
+PATIENCE = 180.0  # seconds in which something has to be answered while anything is open
 QUIET = 1.5  # seconds in which a second answer would come
 NEW_CHAT = 90
 LOOK_EVERY = 0.1
