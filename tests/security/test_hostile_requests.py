@@ -98,7 +98,7 @@ GOOD: dict[str, dict[str, Any]] = {
 def test_every_field_survives_every_text(everywhere: Core) -> None:
     service = of_core(everywhere)
     client, headers = service.client(), {"X-API-Key": service.make_key()[1]}
-    texts = ("", *NOT_TEXT, "..", "²")
+    texts = ("", "\x00", "a\x00b", "\ud800", "²")
     for path, names in FIELDS.items():
         for name in names:
             for text in texts:
@@ -146,27 +146,34 @@ def test_any_json_is_answered_or_refused(patient_core: Core) -> None:
     any_json()
 
 
-@pytest.mark.parametrize(
-    "body",
-    [b"[" * 200_000, b'{"message":' + b"[" * 100_000, b'{"a":' * 50_000, b"9" * 100_000, b'"\xff"', b"\x00", b"NaN"],
-    ids=["lists", "lists-in-a-field", "objects", "number", "bytes", "nul", "nan"],
+TO_HURT = (
+    b"[" * 200_000,
+    b'{"message":' + b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b"9" * 100_000,
+    b'"\xff"',
+    b"\x00",
+    b"NaN",
 )
-def test_json_that_is_made_to_hurt_is_refused(service: Service, body: bytes) -> None:
+
+
+def test_json_that_is_made_to_hurt_is_refused(service: Service) -> None:
     _, key = service.make_key()
     headers = {"X-API-Key": key, "X-Telegram-Bot-Api-Secret-Token": WEBHOOK_SECRET}
     paths = {"ai_core": "/api/v1/chat", "telegram_service": "/webhook", "mail_service": "/api/v1/people/export"}
-    response = service.client().post(paths[service.name], data=body, headers=headers, content_type="application/json")
-    assert response.status_code in (400, 413, 422)
-    assert response.get_json()["code"]
+    for body in TO_HURT:
+        response = service.client().post(
+            paths[service.name], data=body, headers=headers, content_type="application/json"
+        )
+        assert response.status_code in (400, 413, 422), body[:20]
+        assert response.get_json()["code"]
 
 
-@pytest.mark.parametrize("text", LINE_ENDS)
-def test_a_request_id_that_could_forge_a_line_is_replaced(service: Service, text: str) -> None:
-    if set(text) & set("\r\n"):
-        # No HTTP server lets these through in a header, so they are handed over as they would arrive.
-        response = service.client().get("/health", environ_overrides={"HTTP_X_REQUEST_ID": text})
-    else:
-        response = service.client().get("/health", headers={"X-Request-ID": text.encode().decode("latin-1")})
-    assert re.fullmatch("[0-9a-f]{16}", response.headers["X-Request-ID"])
-    assert len(response.headers.getlist("X-Request-ID")) == 1
-    assert "Set-Cookie" not in response.headers
+def test_a_request_id_that_could_forge_a_line_is_replaced(service: Service) -> None:
+    for text in LINE_ENDS:
+        # No HTTP server lets line ends through in a header, so they are handed over as they would arrive.
+        given = {"HTTP_X_REQUEST_ID": text.encode().decode("latin-1")}
+        response = service.client().get("/health", environ_overrides=given)
+        assert re.fullmatch("[0-9a-f]{16}", response.headers["X-Request-ID"])
+        assert len(response.headers.getlist("X-Request-ID")) == 1
+        assert "Set-Cookie" not in response.headers

@@ -149,10 +149,10 @@ def header(text: str) -> str:
     return clean(text)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "\n" in name or "\r" in name])
-def test_a_keys_name_is_one_line_in_a_list(core: Core, name: str) -> None:
+def test_a_keys_name_is_one_line_in_a_list(core: Core) -> None:
     """`keys list` prints names: one with a line end would print a key that there is not."""
     client, headers = core.app.test_client(), core.headers("admin")
-    answer = client.post("/api/v1/admin/keys", json={"name": name, "scopes": ["chat"]}, headers=headers)
-    assert answer.status_code == 201
-    assert answer.get_json()["name"].splitlines() == [answer.get_json()["name"]]
+    for name in [*LINE_ENDS, f"x\n{FORGED}"]:
+        answer = client.post("/api/v1/admin/keys", json={"name": name, "scopes": ["chat"]}, headers=headers)
+        assert answer.status_code == 201
+        assert answer.get_json()["name"].splitlines() == [answer.get_json()["name"]]
