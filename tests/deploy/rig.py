@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from tests.waiting import until
+
 NETWORK = "10.77.0"
 BRIDGE = f"{NETWORK}.1"
 GUESTS = {"ai-core": 11, "telegram": 12, "mail": 13, "all-in-one": 14, "front": 15, "further": 16}
@@ -58,6 +60,18 @@ class Rig:
         """Guests as a provider hands them over."""
         self("reset", *guests)
         self("up", *guests)
+
+    def restart(self, guest: str, seconds: float) -> None:
+        """It restarts itself, as after an upgrade of its kernel; returns when it is up again.
+
+        Nothing may be run in a guest that shuts down: systemd-shutdown stops every process there before it kills them,
+        nsenter stops with its child, and a guest whose last process is not collected never ends.
+        """
+        container = self.state / "m" / guest / "nspawn.pid"
+        before = container.read_text()
+        self.run(guest, "systemctl --no-block reboot")
+        until(lambda: container.exists() and container.read_text() not in ("", before), seconds)
+        self("up", guest)
 
     @property
     def authority(self) -> Path:
