@@ -14,7 +14,7 @@ from tests.benchmarks.capacity.measured import Core
 from tests.benchmarks.capacity.queueing import Request, poisson, simulate
 from tests.benchmarks.capacity.rates import Rates
 
-LOADS = (0.5, 0.8, 1.2)  # of what the machine can do
+LOADS = (0.5, 0.8, 1.5)  # of what the machine can do
 SEED = 3
 REFUSED = 503
 
