@@ -21,7 +21,6 @@ from tests.telegram_service.running import Running
 from tests.waiting import until
 
 PEOPLE = 70
-SENDER_LIMIT = 2  # answers to one sender in an hour
 CODE = {
     "type": "code",
     "data": {"id": CODE_ID},
@@ -46,9 +45,10 @@ CODE = {
 
 
 class House:
-    """A context. `poisoned`: one text kills the Telegram worker that reads it, see `heal`."""
+    """A context. `poisoned`: one text kills the Telegram worker that reads it, see `heal`. `sender_limit`: mails that
+    one person gets in an hour."""
 
-    def __init__(self, home: Path, *, poisoned: bool = False) -> None:
+    def __init__(self, home: Path, *, poisoned: bool = False, sender_limit: int = 1_000) -> None:
         for name in ("core", "mail"):
             (home / name).mkdir(parents=True)
         self.home = home
@@ -59,6 +59,7 @@ class House:
         self.mail = MailSystem()
         self.mail_port = free_port()
         self._poisoned = poisoned
+        self._sender_limit = sender_limit
         self._stack = ExitStack()
 
     def __enter__(self) -> House:
@@ -117,7 +118,7 @@ class House:
             "SECRET_KEY": "m" * 40,
             "PORT": str(self.mail_port),
             "EMAIL_CHECK_INTERVAL": "1",
-            "MAX_EMAILS_PER_SENDER_HOUR": str(SENDER_LIMIT),
+            "MAX_EMAILS_PER_SENDER_HOUR": str(self._sender_limit),
         }
         return {**self.mail.settings(self.home / "mail", **own), "PATH": os.environ["PATH"]}
 

@@ -17,7 +17,7 @@ SHORTER = {
     "EngineStalled": ("> 60", "> 3"),
     "DiskFillsUp": ("86400", "60"),
 }
-OFFSETS = {"offset 1h": "offset 20s", "offset 3h": "offset 8s"}
+OFFSETS = {"offset 1h": "offset 30s", "offset 3h": "offset 10s"}
 
 
 def hurried() -> dict[str, Any]:
@@ -38,4 +38,4 @@ def hurried() -> dict[str, Any]:
 def _seconds(window: re.Match[str]) -> str:
     """Long ones stay longer than others: what fills a queue is slower than what empties it."""
     minutes = int(window[1]) * (60 if window[2] == "h" else 1)
-    return "[20s]" if minutes >= 60 else "[12s]"
+    return "[30s]" if minutes >= 60 else "[20s]"

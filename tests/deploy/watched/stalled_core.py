@@ -53,6 +53,15 @@ class StalledCore:
         """The step ends."""
         self._core.backend.thaw()
 
+    def break_steps(self) -> None:
+        """Each step fails, and people go on asking."""
+        self._core.backend.fail_next(*[RuntimeError("broken")] * 1_000)
+        for number in range(10 * QUESTIONS):
+            self._people.submit(self.ask, f"Once more {number}")
+
+    def mend_steps(self) -> None:
+        self._core.backend._failures.clear()
+
     def ask(self, question: str) -> int:
         """The status of an answer."""
         url = f"http://127.0.0.1:{self.service.port}/api/v1/chat"

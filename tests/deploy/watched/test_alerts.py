@@ -18,7 +18,7 @@ from tests import mail_system
 from tests.deploy.watched import units
 from tests.deploy.watched.causes import Backup, DiskImage, TlsServer, can_limit_memory, run_out_of_memory
 from tests.deploy.watched.chat import Chat
-from tests.deploy.watched.house import SENDER_LIMIT, House
+from tests.deploy.watched.house import House
 from tests.deploy.watched.hurry import hurried
 from tests.deploy.watched.monitoring import Certificate, Labels, Monitoring, Node, missing
 from tests.deploy.watched.stalled_core import StalledCore
@@ -30,6 +30,7 @@ from tests.waiting import until
 PATIENCE = 240.0  # seconds
 # Half of the machine's memory cannot be taken here without others going without.
 NOT_MADE = {"MemoryAlmostGone"}
+SENDER_LIMIT = 2  # mails that one person gets in an hour
 
 
 def reason() -> str | None:
@@ -70,7 +71,7 @@ class World:
     """Everything that is watched, and how each of its parts is broken and mended."""
 
     def __init__(self, home: Path, stack: ExitStack) -> None:
-        self.house = stack.enter_context(House(home / "house", poisoned=True))
+        self.house = stack.enter_context(House(home / "house", poisoned=True, sender_limit=SENDER_LIMIT))
         self.engine = stack.enter_context(StalledCore(home / "engine"))
         self.chat = Chat()
         stack.callback(self.chat.close)
@@ -98,7 +99,7 @@ class World:
             certificates=[Certificate("ai", server.port) for server in self.tls.values()],
             rules=hurried(),
             receivers=self.chat.receiver,
-            every=2,
+            every=4,  # a busy machine answers within that
         )
         listed = self.house.core.get("/api/v1/models", {"X-API-Key": self.house.chat_key})["models"]
         self._model = next(model["id"] for model in listed if model["status"] == "loaded")
@@ -124,7 +125,7 @@ class World:
             Cause("MailQueueGrows", post, nothing, start("mail-worker@1")),
             Cause("DeadLetters", {**post, "state": "failed"}, nothing, nothing),
             Cause("MailBreaker", {**post, "reason": "sender_limit"}, nothing, nothing),
-            Cause("ErrorRate", bot, self._ask_without_redis, self.house.bot.redis.start, wave=2),
+            Cause("ErrorRate", engine, self.engine.break_steps, self.engine.mend_steps, wave=2),
             Cause("ServiceDegraded", bot, self.house.bot.ai.go_away, self.house.bot.ai.come_back),
             # The AI core.
             Cause("ComponentDown", {**ai, "component": "model"}, self._unload, self._load),
@@ -195,10 +196,6 @@ class World:
     def _load(self) -> None:
         status, body = self.house.core.post(f"/api/v1/models/{self._model}/load", {}, self.house.chat_key)
         assert status in (200, 202), body
-
-    def _ask_without_redis(self) -> None:
-        self.house.bot.redis.kill()
-        self.house.crowd.ask(3)  # Telegram tries again and again
 
     def _host_down(self) -> None:
         self.monitoring.stop_node(self.nodes["front"])
@@ -313,7 +310,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         world = World(tmp_path_factory.mktemp("world"), stack)
         # Until every figure is older than the longest window, nothing is compared with what was before.
         until(
-            lambda: not world.monitoring.unreached() and len(world.monitoring.figures("up offset 25s")) > 10, PATIENCE
+            lambda: not world.monitoring.unreached() and len(world.monitoring.figures("up offset 35s")) > 10, PATIENCE
         )
         quiet, causes = world.told(), world.causes()
         watch = stack.enter_context(Watch(world, causes))

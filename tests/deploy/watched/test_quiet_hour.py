@@ -69,9 +69,9 @@ def ask(house: House, number: int) -> int:
     if number % 3 == 0:
         house.crowd.ask()
         return 200
-    if number % 9 == 1:  # a person may write some mails an hour only, so others write, too
-        sender = f"person{number}@client.example"
-        house.mail.deliver(mail(f"Question {number}", sender=sender, message_id=f"{number}@c.example"), sender=BOB)
+    if number % 9 == 1:
+        raw = mail(sender=BOB, subject=f"Question {number}", message_id=f"{number}@client.example")
+        house.mail.deliver(raw, sender=BOB)
         return 200
     url, body = f"http://127.0.0.1:{house.core.port}/api/v1/chat", {"message": f"Quel préavis, question {number} ?"}
     return requests.post(url, json=body, headers={"X-API-Key": house.chat_key}, timeout=120).status_code

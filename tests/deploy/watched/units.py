@@ -50,7 +50,7 @@ class Units:
         """End what runs, and forget it."""
         for process in reversed(self._running):
             process.terminate()
-            process.wait(90)
+            process.wait(300)
         shutil.rmtree(self.home)
 
     def write(self, name: str, command: Sequence[str], environment: Mapping[str, str], *more: str) -> None:
@@ -63,6 +63,11 @@ class Units:
         # Limits of starts are off, as in the units of production.
         text = "\n".join(["[Unit]", "StartLimitIntervalSec=0", "[Service]", *lines, ""])
         (self._units / f"{name}.service").write_text(text)
+        # Enabled, as in production: systemd forgets a unit that has stopped and that nothing wants.
+        wanted = self._units / "nothing.target.wants" / f"{name}.service"
+        wanted.parent.mkdir(exist_ok=True)
+        if not wanted.is_symlink():
+            wanted.symlink_to(self._units / f"{name}.service")
         self.order("daemon-reload")
 
     def run(self, name: str, command: Sequence[str], environment: Mapping[str, str], *more: str) -> None:
