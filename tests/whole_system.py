@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
+import requests
+
 from mail_service.composition import Parts, compose
 from mail_service.settings import Settings
 from tests.corpus import legi_package
@@ -20,6 +22,7 @@ from tests.postgres import Postgres
 from tests.redis_server import RedisServer
 from tests.supervised import Supervised
 from tests.telegram_service.running import Running
+from tests.waiting import until
 
 SERVICES = ("ai_core", "telegram", "mail")  # each has a folder, and a database of its name
 UNLIMITED = "100000"
@@ -91,6 +94,13 @@ class WholeSystem:
         self.mail_processes = self._mail_processes()
         stack.callback(self.mail_processes.stop)
         self.mail_processes.start()
+        until(self._mail_answers)
+
+    def _mail_answers(self) -> bool:
+        try:
+            return requests.get(f"http://127.0.0.1:{self.mail_port}/health", timeout=5).ok
+        except requests.RequestException:
+            return False
 
     @property
     def redis(self) -> RedisServer:

@@ -57,7 +57,9 @@ def _soak(options: argparse.Namespace) -> tuple[list[Sample], dict[str, int], di
     with tempfile.TemporaryDirectory(prefix="soak-") as home:
         with WholeSystem(Path(home) / "system", postgres=options.postgres) as system:
             sampler, taken = Sampler(system), list[Sample]()
-            with SteadyLoad(system, per_minute=rates) as load:
+            load = SteadyLoad(system, per_minute=rates)
+            load.fill()
+            with load:
                 end = time.monotonic() + 60 * options.minutes
                 while time.monotonic() < end:
                     taken.append(sampler.sample())

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 
@@ -17,6 +18,7 @@ from tests.mail_system import ALICE
 from tests.whole_system import WholeSystem
 
 QUESTIONS, PEOPLE, SENDERS = 60, 20, 10
+FILL = 60  # at a time: fewer than WEB_THREADS and MAX_WAITING_REQUESTS
 FIRST_PERSON = 800_000_000
 ANSWERED_WITHIN = 600.0  # seconds after the end
 
@@ -55,6 +57,14 @@ class SteadyLoad:
         self._ending.set()
         for thread in self._threads:
             thread.join()
+
+    def fill(self) -> None:
+        """Every slot, kept conversation and thread is used once: the engine's cache is memory that is only taken when
+        it is written to, so it would seem to grow for as long as one slot is new."""
+        texts = [question.text for question in written_questions()[: 2 * FILL]]
+        with ThreadPoolExecutor(FILL) as pool:
+            outcomes = pool.map(lambda pair: self._client.stream(pair[1], f"person-{pair[0]}"), enumerate(texts))
+            self.failed["fill"] = sum(not outcome.good for outcome in outcomes)
 
     def settle(self) -> None:
         """Wait for the last answers, and count what is missing in the end."""
