@@ -19,8 +19,6 @@ USER, PASSWORD = "vault", "sesame"
 class FarPlace:
     """`target` as the plan names it, `archives` where they are; what it asks for lies in `credentials`."""
 
-    needs: tuple[str, ...]  # packages
-
     def __init__(self, home: Path) -> None:
         self.home = home
         self.credentials = home / "credentials"
@@ -82,8 +80,6 @@ class _Server(FarPlace):
 class SshHost(_Server):
     """OpenSSH's server, which takes one key; its own is in known_hosts."""
 
-    needs = ("openssh-server", "rsync")
-
     @staticmethod
     def missing() -> str | None:
         if not (Path(SSHD).exists() and shutil.which("rsync")):
@@ -118,8 +114,6 @@ class SshHost(_Server):
 class RcloneFolder(FarPlace):
     """rclone's own local backend: a disk that is there or not."""
 
-    needs = ("rclone",)
-
     @staticmethod
     def missing() -> str | None:
         return None if shutil.which("rclone") else "apt-get install rclone"
@@ -143,8 +137,6 @@ class RcloneFolder(FarPlace):
 
 class RcloneWebdav(_Server):
     """A server with a password, spoken to by WebDAV."""
-
-    needs = ("rclone",)
 
     @staticmethod
     def missing() -> str | None:
