@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from email.utils import make_msgid
+
 import pytest
 
 from tests.deploy.hosts.conftest import BACK_WITHIN, THREE, World
@@ -60,7 +62,7 @@ def test_a_mail_survives_a_power_cut(hosts: World) -> None:
     hosts.rig.run("mail", "systemctl stop mail-worker@1.service")
     before = len(mail.mails(ALICE))
     mail.deliver(
-        f"From: {ALICE}\r\nTo: {ASSISTANT}\r\nSubject: Coupure\r\nMessage-ID: <rig-cut@client.example>\r\n"
+        f"From: {ALICE}\r\nTo: {ASSISTANT}\r\nSubject: Coupure\r\nMessage-ID: {make_msgid()}\r\n"
         f"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
         f"Quel est le préavis en cas de démission ?\r\n".encode()
     )

@@ -6,6 +6,7 @@ import email
 import email.policy
 import functools
 from email.message import EmailMessage
+from email.utils import make_msgid
 
 from tests.deploy.hosts.conftest import World
 from tests.mail_system import ALICE, ASSISTANT
@@ -41,11 +42,12 @@ def test_a_stream_arrives_in_pieces(hosts: World) -> None:
 
 
 def test_by_mail(hosts: World) -> None:
+    message_id = make_msgid()  # hosts that were kept have answered the mails of other runs
     hosts.outside.mail.deliver(
-        f"From: {ALICE}\r\nTo: {ASSISTANT}\r\nSubject: Question\r\nMessage-ID: <rig-1@client.example>\r\n"
+        f"From: {ALICE}\r\nTo: {ASSISTANT}\r\nSubject: Question\r\nMessage-ID: {message_id}\r\n"
         f"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nBonjour,\r\n\r\n{QUESTION}\r\n".encode()
     )
-    [reply] = until(lambda: _replies(hosts, "<rig-1@client.example>"), seconds=120)
+    [reply] = until(lambda: _replies(hosts, message_id), seconds=120)
     body = reply.get_body(("plain",))
     assert body is not None
     assert "L3121-27" in body.get_content()
