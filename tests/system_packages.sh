@@ -5,7 +5,8 @@ set -euo pipefail
 declare -A package_of=(
   [chromium]=chromium [chromedriver]=chromium-driver [redis-server]=redis-server [curl]=curl
   [dovecot]=dovecot-imapd [postfix]=postfix [clamd]=clamav-daemon [tesseract]=tesseract-ocr [antiword]=antiword
-  [openssl]=openssl [nginx]=nginx-light [age]=age [rsync]=rsync
+  [openssl]=openssl [nginx]=nginx-light [age]=age [rsync]=rsync [rclone]=rclone [sshd]=openssh-server
+  [prometheus]=prometheus [prometheus-alertmanager]=prometheus-alertmanager [rsyslogd]=rsyslog
 )
 PATH="$PATH:/usr/sbin:/sbin"
 missing=()
@@ -14,6 +15,7 @@ for command in "${!package_of[@]}"; do
 done
 [ -x /usr/lib/dovecot/lmtp ] || missing+=(dovecot-lmtpd)
 [ -e /usr/share/tesseract-ocr/5/tessdata/fra.traineddata ] || missing+=(tesseract-ocr-fra)
+compgen -G "/usr/lib/*/rsyslog/lmnsd_ossl.so" >/dev/null || missing+=(rsyslog-openssl)
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
@@ -26,5 +28,12 @@ if [ "$(id -u)" -ne 0 ]; then
   as_root=(sudo -n)
 fi
 echo "Installing ${missing[*]} ..."
+# The tests start their own: nothing else is started here (https://www.debian.org/doc/debian-policy/ch-opersys.html#interfacing-with-init-systems).
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  trap '"${as_root[@]}" rm -f $policy' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee $policy >/dev/null
+  "${as_root[@]}" chmod 755 $policy
+fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
