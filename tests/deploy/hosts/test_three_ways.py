@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
-import functools
 from email.message import EmailMessage
 from email.utils import make_msgid
 
 from tests.deploy.hosts.conftest import World
+from tests.mail_service.service import read
 from tests.mail_system import ALICE, ASSISTANT
 from tests.waiting import until
 
@@ -61,5 +59,4 @@ def test_by_telegram(hosts: World) -> None:
 
 def _replies(world: World, message_id: str) -> list[EmailMessage]:
     """Of all that Alice got, since other tests write in her name too, what answers one mail."""
-    parse = functools.partial(email.message_from_bytes, policy=email.policy.default)
-    return [reply for raw in world.outside.mail.mails(ALICE) if (reply := parse(raw))["In-Reply-To"] == message_id]
+    return [reply for raw in world.outside.mail.mails(ALICE) if (reply := read(raw))["In-Reply-To"] == message_id]
