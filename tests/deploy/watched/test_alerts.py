@@ -28,7 +28,7 @@ from tests.mail_system import BOB
 from tests.waiting import until
 
 PATIENCE = 240.0  # seconds
-# Half of the machine's memory cannot be taken here without others going without.
+# It takes the memory of everything else: test_memory.py.
 NOT_MADE = {"MemoryAlmostGone"}
 SENDER_LIMIT = 2  # mails that one person gets in an hour
 
