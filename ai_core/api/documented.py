@@ -11,7 +11,7 @@ from ai_core.api.blueprint import Blueprint
 from ai_core.api.schemas import ErrorSchema
 
 DESCRIPTIONS = {
-    400: "The body is not valid JSON",
+    400: "The address holds a NUL, or the body is not valid JSON",
     401: "No valid key",
     403: "The key lacks the scope",
     404: "Not found",
@@ -24,8 +24,9 @@ DESCRIPTIONS = {
     500: "Unexpected error",
     503: "Loading or at capacity; Retry-After says how long to wait",
 }
+ALWAYS = (400,)  # common.flask_service.refuse_nul
 KEYED = (401, 403, 429, 500)
-WITH_BODY = (400, 413, 415, 422)
+WITH_BODY = (413, 415, 422)
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds to wait."}}
 
 
@@ -35,7 +36,7 @@ def errors(
     """Document that a view can answer with these error statuses, in the one error shape, or that of `schema`."""
 
     def declare(view: Callable[..., Any]) -> Callable[..., Any]:
-        for status in sorted(set(statuses), reverse=True):
+        for status in sorted({*ALWAYS, *statuses}, reverse=True):
             view = blueprint.alt_response(
                 status,
                 schema=schema,

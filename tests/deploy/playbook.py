@@ -44,6 +44,10 @@ class Controller:
         self._folder = folder
         self._plays = 0
 
+    def keep(self, **variables: object) -> None:
+        """What the operator wrote into the inventory or the vault: for all plays from now on."""
+        self._variables |= variables
+
     def play(self, inventory: str, *options: str, playbook: str = "site.yml", **variables: object) -> Played:
         """Run a playbook. Its output is kept in a file, and secrets in another one: arguments are there for all."""
         self._plays += 1
