@@ -99,8 +99,8 @@ def test_secrets_are_rotated_while_people_ask(hosts: World, exports: list[Path])
     old = {guest: held.secret(guest) for guest in THREE}
     new = {guest: secrets.token_hex(32) for guest in THREE}
     key, session = hosts.key("smoke-test"), hosts.session()
-    by_web = Load(lambda _: ask(session, key, "load", BY_ALL).status_code, per_second=5)
-    by_telegram = Load(lambda number: says(hosts, CROWD + number), per_second=2)
+    by_web = Load(lambda _: ask(session, key, "load", BY_ALL).status_code, per_second=2)
+    by_telegram = Load(lambda number: says(hosts, CROWD + number), per_second=1)
     with by_web, by_telegram:
         put_into_vault(hosts, {guest: f"{new[guest]} {old[guest]}" for guest in THREE})
         asks_by_telegram(hosts, LUC, BY_ALL)  # written with the new one
