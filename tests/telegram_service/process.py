@@ -32,7 +32,7 @@ POINTS: dict[str, tuple[Any, str, bool]] = {
     "within-the-transaction": (History, "add", True),
     "after-the-answer-is-frozen": (conversation, "_conclude", True),
     "after-an-edit": (TelegramApi, "edit", True),
-    "after-the-answer-is-delivered": (Replies, "deliver", True),
+    "after-the-answer-is-delivered": (Replies, "_deliver", True),
     "before-done": (Mailbox, "done", False),
     "after-done": (Mailbox, "done", True),
 }
