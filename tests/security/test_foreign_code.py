@@ -11,12 +11,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import pytest
 import torch
 from onnx import TensorProto, helper
 
 from ai_core.engine.backends.base import BackendError
+from ai_core.engine.backends.onnx.export import Export
+from ai_core.engine.backends.onnx.outside_weights import refuse_weights_outside
 from ai_core.prompts import Message, TemplateFailed, render
 from mail_service.rendering import KINDS, SAMPLE, TemplateBroken, Templates
 from tests.ai_core.engine.backends.transformers.conftest import load
@@ -99,22 +100,47 @@ def test_an_adapter_whose_pickle_runs_code_is_refused_and_not_run(load: Any, tmp
     assert not trace.exists()
 
 
-@pytest.mark.parametrize("away", ["../secret", "a/../../secret", "{folder}/secret"])
-def test_a_graph_takes_no_weights_from_outside_of_its_folder(tmp_path: Path, away: str) -> None:
-    """onnxruntime itself refuses; this holds the version to it (CVE-2022-25882, CVE-2024-27318 of onnx)."""
-    (tmp_path / "secret").write_bytes(bytes(16))
-    folder = tmp_path / "model" / "a"
-    folder.mkdir(parents=True)
+def write_graph(file: Path, location: str) -> None:
+    """A graph whose weights lie at `location`."""
     tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4], data_location=TensorProto.EXTERNAL)
-    for key, value in (("location", away.format(folder=tmp_path)), ("length", "16")):
+    for key, value in (("location", location), ("length", "16")):
         tensor.external_data.add(key=key, value=value)
     told = helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])
     graph = helper.make_graph([helper.make_node("Identity", ["w"], ["y"])], "g", [], [told], [tensor])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    file = folder.parent / "model.onnx"
     file.write_bytes(model.SerializeToString())
-    with pytest.raises(Exception, match="[Ee]xternal data path"):
-        onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    (file.parent / "config.json").write_text("{}")
+
+
+@pytest.mark.parametrize("away", ["../secret", "a/../../secret", "{folder}/secret"])
+def test_a_graph_takes_no_weights_from_outside_of_its_folder(tmp_path: Path, away: str) -> None:
+    """onnxruntime itself refuses, but for its last version for Python 3.10 (CVE-2022-25882, CVE-2024-27318 of onnx)."""
+    (tmp_path / "secret").write_bytes(bytes(16))
+    (tmp_path / "model" / "a").mkdir(parents=True)
+    file = tmp_path / "model" / "model.onnx"
+    write_graph(file, away.format(folder=tmp_path))
+    with pytest.raises(BackendError, match="outside of its folder|[Ee]xternal data path"):
+        Export(file, None)
+    with pytest.raises(BackendError, match="outside of its folder"):
+        refuse_weights_outside(file)
+
+
+def test_weights_beside_their_graph_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    (tmp_path / "model.onnx_data").write_bytes(bytes(16))
+    write_graph(file, "model.onnx_data")
+    refuse_weights_outside(file)
+    with pytest.raises(BackendError, match="no past key/values"):
+        Export(file, None)
+
+
+def test_a_location_that_is_written_in_an_odd_way_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    write_graph(file, "model.onnx_data")
+    value_first = b"\x12\x0fmodel.onnx_data\x0a\x08location"
+    file.write_bytes(file.read_bytes().replace(b"\x0a\x08location\x12\x0fmodel.onnx_data", value_first))
+    with pytest.raises(BackendError, match="outside of its folder"):
+        refuse_weights_outside(file)
 
 
 def test_code_beside_a_model_is_not_even_fetched(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ai_core.engine.backends.base import BackendError
+from ai_core.engine.backends.onnx.outside_weights import REFUSES_ITSELF, refuse_weights_outside
 
 FILES = (
     "model.onnx",
@@ -94,6 +95,8 @@ class Export:
 def _open(file: Path, threads: int | None) -> Any:
     import onnxruntime
 
+    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < REFUSES_ITSELF:
+        refuse_weights_outside(file)
     options = onnxruntime.SessionOptions()
     if threads:
         options.intra_op_num_threads = threads
