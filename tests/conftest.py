@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from common.database import SQLITE_PRAGMAS
+from common.database import SQLITE_PRAGMAS, connection, open_database
+from tests import postgres
 from tests.fakes import Core, build_core
 from tests.log_watch import WATCH
 
@@ -24,6 +25,26 @@ def pytest_collection_finish() -> None:
     """What was collected stays to the end: each model that is unloaded would look through all of it for garbage."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Postgres]:
+    """One server for all tests that begin with an empty database, and that do not stop it."""
+    with postgres.running() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database, once SQLite and once PostgreSQL."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'data.sqlite3'}"
+    server: postgres.Postgres = request.getfixturevalue("postgres_server")
+    empty = open_database(server.url)
+    with connection(empty):
+        empty.execute_sql("DROP SCHEMA public CASCADE")
+        empty.execute_sql("CREATE SCHEMA public")
+    return server.url
 
 
 @pytest.fixture

@@ -6,7 +6,11 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 from tests.end_to_end.server import free_port
 
@@ -71,3 +75,18 @@ class Postgres:
         if os.geteuid() == 0:
             command = ["runuser", "-u", ACCOUNT, "--", *command]
         subprocess.run(command, cwd=self._home, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@contextmanager
+def running() -> Iterator[Postgres]:
+    """A server for the length of a `with`. Where PostgreSQL is not installed the test is skipped, or fails in CI."""
+    if programs() is None:
+        missing = "PostgreSQL is not installed: tests/system_packages.sh"
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    server = Postgres()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        server.remove()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,21 +15,13 @@ from ai_core.storage import ApiKey, KnowledgeRevision
 from common.database import Migration, connection, migrate, open_database
 from tests.ai_core.knowledge.small_sheets import HOLIDAYS, SMALL_SHEETS, write_sheets
 from tests.fakes import Core, build_core
-from tests.postgres import Postgres, programs
-
-pytestmark = pytest.mark.skipif(
-    programs() is None and os.environ.get("CI") != "true",
-    reason="PostgreSQL is not installed: tests/system_packages.sh",
-)
+from tests.postgres import Postgres, running
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

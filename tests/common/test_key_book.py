@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import peewee
 import pytest
 
 from common.database import connection, migrate, open_database
 from common.key_book import KeyBook, KeyColumns, scope_migration
-from tests.postgres import Postgres, programs
 
 OLD_TABLE = """CREATE TABLE api_key (id INTEGER PRIMARY KEY, name VARCHAR(100) NOT NULL, prefix VARCHAR(16) NOT NULL,
   digest VARCHAR(64) NOT NULL, created_at TIMESTAMP NOT NULL, last_used_at TIMESTAMP, revoked_at TIMESTAMP)"""
@@ -22,26 +20,12 @@ class ApiKey(KeyColumns):
         table_name = "api_key"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    if programs() is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    server = Postgres()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[peewee.Database]:
-    url = f"sqlite:///{tmp_path / 'keys.sqlite3'}"
-    opened = open_database(url if request.param == "sqlite" else request.getfixturevalue("postgres").url)
+@pytest.fixture
+def database(database_url: str) -> Iterator[peewee.Database]:
+    opened = open_database(database_url)
     ApiKey.bind(opened)
     with connection(opened):
         yield opened
-        opened.execute_sql("DROP TABLE api_key")
-        opened.execute_sql("DROP TABLE IF EXISTS schema_migration")
 
 
 def test_a_key_opens_everything_unless_it_is_for_the_figures(database: peewee.Database) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import peewee
@@ -16,7 +15,6 @@ from common.database import connection, migrate, open_database
 from common.re_encryption import Renewer, Tally, re_encrypt_tables
 from common.re_encryption_report import report
 from common.retired_keys import RetiredKeys
-from tests.postgres import Postgres, programs
 from tests.waiting import until
 
 OLD, NEW, LOST = "o" * 40, "n" * 40, "l" * 40
@@ -45,23 +43,9 @@ class Plain(peewee.Model):
         legacy_table_names = False
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[peewee.Database]:
-    if request.param == "postgresql" and programs() is None:
-        pytest.skip("PostgreSQL is not installed")
-    url = f"sqlite:///{tmp_path / 'notes.sqlite3'}"
-    if request.param == "postgresql":
-        url = request.getfixturevalue("postgres").url
-    opened = open_database(url)
+@pytest.fixture
+def database(database_url: str) -> Iterator[peewee.Database]:
+    opened = open_database(database_url)
     proxy.initialize(opened)
     use(OLD)
     with connection(opened):
@@ -71,9 +55,6 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[peewee.
                 Note.create(first=f"question {number}", second=None if number % 3 else "réponse ❤")
     migrate(opened, "test", [retired_keys.MIGRATION])
     yield opened
-    with connection(opened):
-        opened.drop_tables([Note, Plain])
-        opened.execute_sql("DELETE FROM retired_key")
     opened.close()
 
 

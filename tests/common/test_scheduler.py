@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import peewee
@@ -16,7 +14,6 @@ import pytest
 
 from common.database import connection, open_database
 from common.scheduler import LEASE, Scheduler
-from tests.postgres import Postgres, programs
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0  # seconds
@@ -48,28 +45,6 @@ PROCESS = textwrap.dedent(
 )
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[Postgres]:
-    server = Postgres()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'jobs.sqlite3'}"
-    if programs() is None and os.environ.get("CI") != "true":
-        pytest.skip("PostgreSQL is not installed: tests/system_packages.sh")
-    server: Postgres = request.getfixturevalue("postgres")
-    database = open_database(server.url)
-    with connection(database):
-        database.execute_sql("DROP TABLE IF EXISTS job_run, schema_migration")
-    return server.url
-
-
 def until(condition: object) -> None:
     assert callable(condition)
     give_up = time.monotonic() + PATIENCE
@@ -88,11 +63,11 @@ def change_row(url: str, assignment: str) -> None:
         database.execute_sql(f"UPDATE job_run SET {assignment}")  # noqa: S608 - the tests' own
 
 
-def test_three_processes_run_each_slot_once(url: str, tmp_path: Path) -> None:
+def test_three_processes_run_each_slot_once(database_url: str, tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROCESS, url, str(notes)],
+            [sys.executable, "-c", PROCESS, database_url, str(notes)],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -115,8 +90,8 @@ def test_three_processes_run_each_slot_once(url: str, tmp_path: Path) -> None:
     assert [process.returncode for process in processes] == [0, 0, 0]
 
 
-def test_a_job_that_runs_is_not_joined_and_one_whose_process_died_is_taken_over(url: str) -> None:
-    first, second = scheduler_on(url), scheduler_on(url)
+def test_a_job_that_runs_is_not_joined_and_one_whose_process_died_is_taken_over(database_url: str) -> None:
+    first, second = scheduler_on(database_url), scheduler_on(database_url)
     begun, go_on, taken_over = threading.Event(), threading.Event(), threading.Event()
 
     def long_job() -> None:
@@ -130,7 +105,7 @@ def test_a_job_that_runs_is_not_joined_and_one_whose_process_died_is_taken_over(
     second.start()
     try:
         assert not taken_over.wait(1.0)  # ten slots went by
-        change_row(url, f"leased_until = {time.time() - 1}")  # nobody renewed: its process is gone
+        change_row(database_url, f"leased_until = {time.time() - 1}")  # nobody renewed: its process is gone
         assert taken_over.wait(PATIENCE)
     finally:
         go_on.set()
@@ -138,8 +113,8 @@ def test_a_job_that_runs_is_not_joined_and_one_whose_process_died_is_taken_over(
         second.stop()
 
 
-def test_a_job_that_fails_is_noted_and_run_again(url: str) -> None:
-    scheduler = scheduler_on(url)
+def test_a_job_that_fails_is_noted_and_run_again(database_url: str) -> None:
+    scheduler = scheduler_on(database_url)
     runs: list[int] = []
 
     def fail() -> None:
@@ -156,20 +131,20 @@ def test_a_job_that_fails_is_noted_and_run_again(url: str) -> None:
     assert run.finished_at >= run.started_at
 
 
-def test_a_clock_that_was_set_back_holds_no_job_up(url: str) -> None:
-    scheduler = scheduler_on(url)
+def test_a_clock_that_was_set_back_holds_no_job_up(database_url: str) -> None:
+    scheduler = scheduler_on(database_url)
     ran = threading.Event()
     scheduler.every("job", 0.1, ran.set)
     scheduler.start()
     assert ran.wait(PATIENCE)
-    change_row(url, f"slot = slot + 100000, leased_until = {time.time() + 1000 * LEASE}")
+    change_row(database_url, f"slot = slot + 100000, leased_until = {time.time() + 1000 * LEASE}")
     ran.clear()
     assert ran.wait(PATIENCE)
     scheduler.stop()
 
 
-def test_a_daily_job_waits_at_the_very_first_start_and_is_caught_up_after_a_day_off(url: str) -> None:
-    first = scheduler_on(url)
+def test_a_daily_job_waits_at_the_very_first_start_and_is_caught_up_after_a_day_off(database_url: str) -> None:
+    first = scheduler_on(database_url)
     ran, looked = threading.Event(), threading.Event()
     hour_from_now = time.strftime("%H:%M", time.gmtime(time.time() + 3600))
     first.daily("nightly", hour_from_now, ran.set)
@@ -179,10 +154,10 @@ def test_a_daily_job_waits_at_the_very_first_start_and_is_caught_up_after_a_day_
     first.stop()  # waits for the looks that run
     assert not ran.is_set()
 
-    change_row(url, "slot = slot - 1")  # a day went by
+    change_row(database_url, "slot = slot - 1")  # a day went by
     for _ in range(2):
         ran.clear()
-        again = scheduler_on(url)
+        again = scheduler_on(database_url)
         again.daily("nightly", hour_from_now, ran.set)
         again.start()
         if _ == 0:
@@ -211,8 +186,8 @@ def test_the_database_may_be_away_for_a_while(tmp_path: Path) -> None:
     scheduler.stop()
 
 
-def test_what_a_process_has_of_its_own_each_process_looks_after(url: str) -> None:
-    processes = [scheduler_on(url) for _ in range(2)]
+def test_what_a_process_has_of_its_own_each_process_looks_after(database_url: str) -> None:
+    processes = [scheduler_on(database_url) for _ in range(2)]
     looked = [threading.Event() for _ in processes]
     for scheduler, event in zip(processes, looked, strict=True):
         scheduler.every_process("look", 3600, event.set)

@@ -22,7 +22,7 @@ from tests.mail_service.expected import EICAR, corpus_message
 from tests.mail_service.service import ScriptedAnswerer, Service, build_service, in_background, mail, read
 from tests.mail_service.smtp_server import refusing_server
 from tests.mail_system import ALICE, MailSystem
-from tests.postgres import Postgres, programs
+from tests.postgres import Postgres, running
 from tests.waiting import until
 
 SOON = {"RETRY_SECONDS": "0.05", "LEASE_SECONDS": "0.5", "SEND_CHECK_AFTER": "0"}
@@ -265,13 +265,8 @@ def test_redis_goes_and_comes_back(build: Build, mail_system: MailSystem) -> Non
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    if programs() is None and os.environ.get("CI") != "true":
-        pytest.skip("PostgreSQL is not installed: tests/system_packages.sh")
-    server = Postgres()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
+    with running() as server:
+        yield server
 
 
 def test_over_postgresql_the_same_happens(build: Build, mail_system: MailSystem, postgres: Postgres) -> None:

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ai_core.conftest import database_url, postgres_server
 from tests.fakes import Core, build_core
 from tests.security.services import MANY, NAMES, Service, running
-
-__all__ = ["database_url", "postgres_server"]
 
 
 @pytest.fixture(params=NAMES)

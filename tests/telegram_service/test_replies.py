@@ -19,7 +19,6 @@ from telegram_service.replies import PLACEHOLDER, Replies
 from telegram_service.reply_storage import TABLES, Reply, ReplyPart
 from telegram_service.tables import bind_tables, utc_now
 from telegram_service.telegram_api import Address, Blocked, Button, Keyboard, TelegramApi
-from tests.postgres import Postgres, programs
 from tests.telegram_server import TelegramServer
 
 PERSON, UPDATE = 42, 1
@@ -65,26 +64,10 @@ class Mortal:
             raise Killed
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    if programs() is None:
-        pytest.fail("PostgreSQL is not installed")
-    server = Postgres()
-    server.start()
-    yield server
-    server.stop()
-    server.remove()
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[peewee.Database]:
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path / 'telegram.db'}"
-    else:
-        url = request.getfixturevalue("postgres").url
-    opened = bind_tables(url, ["s" * 32])
+@pytest.fixture
+def database(database_url: str) -> Iterator[peewee.Database]:
+    opened = bind_tables(database_url, ["s" * 32])
     with connection(opened):
-        opened.drop_tables(TABLES)
         opened.create_tables(TABLES)
     yield opened
     opened.close()
