@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 import peewee
 
 from ai_core.storage import ApiKey, utc_now
-from common.auth import NewKey, foreign_prefix, make_key, prefix_of, proves
+from common.auth import NewKey, foreign_prefix, key_name, make_key, prefix_of, proves
 from common.networks import is_inside, network
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ def create_key(
     networks = [str(network(text)) for text in allowed_networks]
     made = make_key()
     row = ApiKey.create(
-        name=name,
+        name=key_name(name),
         prefix=made.prefix,
         digest=made.digest,
         scopes=",".join(sorted(set(scopes))),
@@ -86,7 +86,7 @@ def adopt_key(
     """Take over a key of the earlier system, of which `digest` (SHA-256, hexadecimal) is known. False when it is here
     already."""
     adopted = ApiKey.insert(
-        name=name,
+        name=key_name(name),
         prefix=foreign_prefix(digest),
         digest=digest,
         scopes=",".join(sorted(set(scopes))),

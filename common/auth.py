@@ -34,6 +34,11 @@ def make_key() -> NewKey:
     return NewKey(text, prefix, digest_of(text))
 
 
+def key_name(text: str) -> str:
+    """What a key is called: one printable line of at most 100 characters, since names stand in lists on terminals."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())[:100]
+
+
 def digest_of(key: str) -> str:
     """SHA-256 of `key`, hexadecimal."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

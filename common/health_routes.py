@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 from flask import Blueprint, Response, jsonify
 from prometheus_client import CollectorRegistry
@@ -26,15 +27,20 @@ def health_blueprint(checks: Mapping[str, Callable[[], Check]]) -> Blueprint:
     @blueprint.get("/health/ready")
     def ready() -> Response:
         """Each part; 503 when nothing can be taken in"""
-        readiness = run_checks(checks)
-        components = {name: asdict(check) for name, check in readiness.checks.items()}
-        response = jsonify({"status": readiness.status, "components": components})
-        if not readiness.serves:
-            response.status_code = 503
-            response.headers["Retry-After"] = RETRY_AFTER
-        return response
+        return readiness_response(checks)
 
     return blueprint
+
+
+def readiness_response(checks: Mapping[str, Callable[[], Check]], **more: Any) -> Response:
+    """Every check with what they add up to, and `more` beside them; 503 where a part is down."""
+    readiness = run_checks(checks)
+    components = {name: asdict(check) for name, check in readiness.checks.items()}
+    response = jsonify({"status": readiness.status, "components": components, **more})
+    if not readiness.serves:
+        response.status_code = 503
+        response.headers["Retry-After"] = RETRY_AFTER
+    return response
 
 
 def metrics_blueprint(registry: CollectorRegistry) -> Blueprint:

@@ -8,7 +8,7 @@ from typing import Any
 
 import peewee
 
-from common.auth import make_key, prefix_of, proves
+from common.auth import key_name, make_key, prefix_of, proves
 from common.database import Migration
 
 SCOPES = ("admin", "metrics")  # everything; the figures alone
@@ -64,7 +64,7 @@ class KeyBook:
         """Make a key and return its record and its text."""
         made = make_key()
         row = self._table.create(
-            name=name[:100], prefix=made.prefix, digest=made.digest, created_at=_now(), scope=scope
+            name=key_name(name), prefix=made.prefix, digest=made.digest, created_at=_now(), scope=scope
         )
         return _record(row), made.text
 

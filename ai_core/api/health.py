@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any
 
-from flask import Response, jsonify
+from flask import Response
 from prometheus_client import CollectorRegistry
 
 from ai_core.api.access import SECURITY, requires
@@ -14,7 +13,8 @@ from ai_core.api.blueprint import Blueprint
 from ai_core.api.documented import KEYED, errors
 from ai_core.api.health_schemas import HealthSchema, MetricsSchema, ReadinessSchema
 from ai_core.model_host import ModelHost
-from common.health import Check, run_checks
+from common.health import Check
+from common.health_routes import readiness_response
 from common.metrics import exposition
 
 
@@ -35,19 +35,8 @@ def health_blueprint(checks: Mapping[str, Callable[[], Check]], host: ModelHost)
     @blueprint.response(200, ReadinessSchema)
     def ready() -> Response:
         """Whether questions can be answered, part by part"""
-        readiness = run_checks(checks)
-        body: dict[str, Any] = {
-            "status": readiness.status,
-            "components": {name: asdict(check) for name, check in readiness.checks.items()},
-        }
         model = host.current_or_none()
-        if model is not None:
-            body["engine"] = asdict(model.engine.stats())
-        response = jsonify(body)
-        response.status_code = 200 if readiness.serves else 503
-        if not readiness.serves:
-            response.headers["Retry-After"] = "5"
-        return response
+        return readiness_response(checks, **({} if model is None else {"engine": asdict(model.engine.stats())}))
 
     return blueprint
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import Schema, fields, validate
 
-from ai_core.api.schemas import Line, Strict, UtcDateTime
+from ai_core.api.schemas import Strict, Text, UtcDateTime
 from ai_core.keys import SCOPES
 
 _BYTE = r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
@@ -23,7 +23,7 @@ NETWORK = (
 class NewKeySchema(Strict):
     """A key to make."""
 
-    name = Line(required=True, validate=validate.Length(max=100))
+    name = Text(required=True, validate=validate.Length(max=100))
     scopes = fields.List(
         fields.String(validate=validate.OneOf(SCOPES)), required=True, validate=validate.Length(1, len(SCOPES))
     )

@@ -36,13 +36,6 @@ class Text(fields.String):
         return text
 
 
-class Line(Text):
-    """A text of one line, such as a name: it stands in lists, one to a line."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
-        return " ".join(super()._deserialize(value, attr, data, **kwargs).split())
-
-
 class UtcDateTime(fields.NaiveDateTime):
     """A time that we keep in UTC without a zone, written with its zone."""
 

@@ -47,3 +47,8 @@ def test_a_table_that_has_scopes_is_left_alone_and_an_older_version_writes_to_it
     migrate(database, "x", [scope_migration(ApiKey)])
     database.execute_sql(OLD_KEY)
     assert [(key.name, key.scope) for key in KeyBook(ApiKey).all()] == [("old", "admin")]
+
+
+def test_a_name_is_one_line(database: peewee.Database) -> None:
+    database.create_tables([ApiKey])
+    assert KeyBook(ApiKey).create("Prometheus\n   7  cdt-0a-...  admin")[0].name == "Prometheus 7 cdt-0a-... admin"

@@ -18,7 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from werkzeug.formparser import parse_form_data
 
+from ai_core.keys import adopt_key, create_key, list_keys
 from common.ai_client import AiClient
+from common.database import connection
 from common.log import JsonFormatter
 from mail_service.addresses import Address
 from mail_service.attachments import ReadFile, notices_on
@@ -156,3 +158,13 @@ def test_a_keys_name_is_one_line_in_a_list(core: Core) -> None:
         answer = client.post("/api/v1/admin/keys", json={"name": name, "scopes": ["chat"]}, headers=headers)
         assert answer.status_code == 201
         assert answer.get_json()["name"].splitlines() == [answer.get_json()["name"]]
+
+
+@pytest.mark.parametrize("end", LINE_ENDS)
+def test_nor_does_it_get_more_by_a_command_or_an_import(core: Core, end: str) -> None:
+    with connection(core.parts.database):
+        create_key(f"made{end}forged", ("chat",))
+        adopt_key("a" * 64, f"adopted{end}forged", ("chat",))
+        names = [key.name for key in list_keys()]
+    assert len(names) == 2
+    assert all(name.isprintable() and name.splitlines() == [name] for name in names)
