@@ -139,7 +139,7 @@ class Engine:
         began = self._clock()
         self._post_process(plan, self._compute(plan))
         self._last_progress = self._clock()
-        self._pace.took(self._last_progress - began, *plan.load)
+        self._pace.took(self._last_progress - began, plan.load)
         return bool(plan.batch)
 
     def _loop(self) -> None:

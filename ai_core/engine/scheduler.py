@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ai_core.engine.backends.base import Chunk, Limits
-from ai_core.engine.pacing import FIRST_TOKENS
+from ai_core.engine.pacing import FIRST_TOKENS, Load
 from ai_core.engine.prefix_cache import Match, PrefixCache
 from ai_core.engine.request import Priority
 from ai_core.engine.sequence import SequenceState, State
@@ -26,8 +26,8 @@ PRIORITY_SECONDS = {Priority.INTERACTIVE: 0.0, Priority.MAIL: 15.0, Priority.BAT
 TURN_SECONDS = 2.0
 """Head start over a request whose owner has one more request running."""
 
-ROWS, LARGE_ROWS = 4, 64
-"""Libraries compute multiples of so many rows best; attention over a prompt, of so many more."""
+EVEN_ROWS = (4, 16, 64)
+"""Libraries compute multiples of these best: 4 and 16 rows at a time in a product, 64 of a prompt in attention."""
 
 
 def rank(priority: Priority, arrived: float) -> float:
@@ -59,11 +59,11 @@ class Plan:
     started: list[SequenceState] = field(default_factory=list)
     batch: list[tuple[SequenceState, Chunk]] = field(default_factory=list)
     answers: int = 0
+    readers: int = 0
 
     @property
-    def load(self) -> tuple[int, int]:
-        """Running answers in the batch, and tokens of prompts."""
-        return self.answers, sum(len(chunk.tokens) for _, chunk in self.batch[self.answers :])
+    def load(self) -> Load:
+        return Load(self.answers, self.readers, sum(len(chunk.tokens) for _, chunk in self.batch[self.answers :]))
 
 
 class Scheduler:
@@ -225,7 +225,7 @@ class Scheduler:
         reading = [sequence for sequence in running if sequence.remaining > 1]
         for sequence, draft in zip(decoding, self._drafts(decoding, bool(reading)), strict=True):
             plan.batch.append((sequence, _next_chunk(sequence, 1, draft)))
-        plan.answers = len(decoding)
+        plan.answers, plan.readers = len(decoding), len(reading)
         room = self._limits.batch_tokens - len(decoding)
         if decoding:
             room = self._even(min(room, self.prefill_tokens), len(decoding))
@@ -239,7 +239,7 @@ class Scheduler:
     def _even(self, room: int, answers: int) -> int:
         """About `room` tokens of prompts, so many that the rows computed together are a good number."""
         beside = 0 if self._limits.separate else answers
-        even = LARGE_ROWS if room + beside >= LARGE_ROWS else ROWS
+        even = max((rows for rows in EVEN_ROWS if rows <= room + beside), default=EVEN_ROWS[0])
         most = self._limits.batch_tokens - answers
         return max(1, min(round((room + beside) / even) * even - beside, most))
 
