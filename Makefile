@@ -13,7 +13,6 @@ QUESTIONS ?= ../shared/data/retrieval_dev.json
 RERUNS ?= 1
 PYTEST_ARGS ?=
 LOCKS := $(filter-out %/constraints.txt %/overrides.txt,$(wildcard requirements/*.txt))
-DEMO_MODEL := ai_core/demo_model/code-du-travail-demo.gguf
 
 .PHONY: help run install install-formats install-ansible test test-deploy test-faults check check-ansible format bench bench-search soak lock audit system-packages clean
 
@@ -53,7 +52,7 @@ format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.installed-dev system-packages ## Measure engine, search, API, Telegram, mail (MODE=full MODEL=FILE.gguf LLAMA_SERVER=PATH EXAMPLE_SERVER=PATH)
-	$(BIN)/python -m tests.benchmarks --mode $(or $(MODE),short) --model $(or $(MODEL),$(DEMO_MODEL)) \
+	$(BIN)/python -m tests.benchmarks --mode $(or $(MODE),short) $(if $(MODEL),--model $(MODEL) --engine-model $(MODEL)) \
 		$(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER)) $(if $(EXAMPLE_SERVER),--example-server $(EXAMPLE_SERVER)) \
 		$(if $(wildcard $(QUESTIONS)),--questions $(QUESTIONS)) $(if $(BENCH_ARGS),--engine-arguments="$(BENCH_ARGS)")
 

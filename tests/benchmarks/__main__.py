@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ai_core.settings import EMBEDDED_MODEL
-from tests.benchmarks import plots, report
+from tests.benchmarks import plots, random_model, report
 from tests.benchmarks.engine.machine import describe
 from tests.benchmarks.parts import MODES, ROOT, Run, parts, run
 from tests.benchmarks.targets import judge
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     about = {**describe(options.model), "mode": options.mode}
     runs: dict[str, Run] = {}
-    for part in parts(options.mode, model=_model(options), engine=_engine(options), questions=options.questions):
+    model, engine = ["--model", _shown(options.model)], ["--model", _shown(_engine_model(options)), *_engine(options)]
+    for part in parts(options.mode, model=model, engine=engine, questions=options.questions):
         if part.name in options.only:
             print(f"\n== {part.name}: {part.left_out or part.command}", flush=True)
             runs[part.name] = run(part, options.out / f"{part.name}.json")
@@ -52,25 +53,41 @@ def _keep(out: Path, about: Mapping[str, Any], runs: Mapping[str, Run]) -> dict[
     return bench
 
 
-def _model(options: argparse.Namespace) -> list[str]:
-    model = options.model.resolve()
-    return ["--model", str(model.relative_to(ROOT) if model.is_relative_to(ROOT) else model)]
+def _shown(path: Path) -> str:
+    """As one types it in the repository's folder."""
+    whole = path.absolute()
+    return str(whole.relative_to(ROOT) if whole.is_relative_to(ROOT) else whole)
+
+
+def _engine_model(options: argparse.Namespace) -> Path:
+    """The one given, else one of the size that SPEC's targets name: made once, in about a minute."""
+    if options.engine_model is not None:
+        return Path(options.engine_model)
+    made: Path = options.out / "random-0.4b.gguf"
+    if "engine" in options.only and not made.is_file():
+        print(f"making {made} ...", flush=True)
+        random_model.write_random_model(made, random_model.SHAPES["0.4b"])
+    return made
 
 
 def _engine(options: argparse.Namespace) -> list[str]:
+    """The options of the engine bench beside its model."""
     more = ["--plot", str(options.out / "engine.png"), *options.engine_arguments.split()]
     for name in ("llama_server", "example_server"):
         path = getattr(options, name)
         if path is not None:
-            more += [f"--{name.replace('_', '-')}", str(path)]
+            more += [f"--{name.replace('_', '-')}", _shown(path)]
     return more
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="measure everything")
     add = parser.add_argument
-    add("--mode", choices=tuple(MODES), default="short", help="short: about 5 minutes; full: more than 30")
-    add("--model", type=Path, default=EMBEDDED_MODEL, help="GGUF of engine and API (default: the embedded one)")
+    add("--mode", choices=tuple(MODES), default="short", help="short: about ten minutes; full: about an hour")
+    add("--model", type=Path, default=EMBEDDED_MODEL, help="GGUF of the API (default: the embedded one)")
+    add(
+        "--engine-model", type=Path, metavar="MODEL", help="of the engine (default: 0.4 B of random weights, made here)"
+    )
     add("--llama-server", type=Path, metavar="PATH", help="llama.cpp's server, a peer of the engine")
     add("--example-server", type=Path, metavar="PATH", help="llama-cpp-python's examples/server/server.py, another")
     add("--engine-arguments", default="", metavar="'--clients 8 ...'", help="more options of the engine bench")
@@ -80,7 +97,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if shutil.which("redis-server") is None:
         parser.error("redis-server is not installed: tests/system_packages.sh")
-    for path in (options.model, options.llama_server, options.example_server, options.questions):
+    for path in (options.model, options.engine_model, options.llama_server, options.example_server, options.questions):
         if path is not None and not path.is_file():
             parser.error(f"{path}: no such file")
     return options

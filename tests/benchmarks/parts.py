@@ -75,9 +75,9 @@ def _figures(json: Path) -> Mapping[str, Any]:
 
 
 def parts(mode: str, *, model: Sequence[str], engine: Sequence[str], questions: Path | None) -> list[Part]:
-    """`model` are the options that name it, `engine` those of the engine bench alone."""
+    """`model` are the options that name the API's, `engine` those of the engine bench."""
     given = {name: tuple(shlex.split(options)) for name, options in MODES[mode].items()}
-    given["engine"] = (*model, *engine, *given["engine"])
+    given["engine"] = (*engine, *given["engine"])
     given["search"] = ("--questions", str(questions), *given["search"])
     given["api"] = (*model, *given["api"])
     missing = "" if questions is not None else "there are no questions (QUESTIONS=FILE)"

@@ -11,7 +11,8 @@ from typing import Any
 
 HEAD = ("target", "wanted", "measured", "held", "command")
 HELD = {True: "yes", False: "**no**", None: ""}
-PEERS = {"ours": "ours", "llama_server": "llama-server", "locked_llama": "`Llama` behind a lock",
+PEERS = {"ours": "ours", "llama_server": "llama-server, a slot for each client",
+         "llama_server_as_it_comes": "llama-server as it comes", "locked_llama": "`Llama` behind a lock",
          "example_server": "llama-cpp-python's example server"}  # fmt: skip
 
 
@@ -50,7 +51,8 @@ def _peers(engine: Mapping[str, Any]) -> str:
     workloads = [name for name in engine if name != "about"]
     servers = [name for name in PEERS if any(name in engine[workload] for workload in workloads)]
     rows = [[workload, *(_rates(engine[workload].get(server)) for server in servers)] for workload in workloads]
-    return "Output tokens a second, cold / warm:\n\n" + _table(
+    model = engine["about"]["model"]
+    return f"The engine with {model}: output tokens a second, cold / warm:\n\n" + _table(
         ("workload", *(PEERS[server] for server in servers)), rows
     )
 

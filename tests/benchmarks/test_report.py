@@ -15,7 +15,7 @@ ABOUT = {"measured_at": "2026-03-01T10:00:00", "mode": "short", "cpu": "Some CPU
 ROUND = {"output_tokens_per_s": 50.0}
 ENGINE = {
     "shared_prefix": {"ours": {"cold": ROUND, "warm": ROUND}, "locked_llama": {"cold": ROUND, "warm": ROUND}},
-    "about": {"ratios": {"shared_prefix": {"locked_llama": {"cold": 3.5, "warm": 0.9}}}},
+    "about": {"model": "0.4b.gguf", "ratios": {"shared_prefix": {"locked_llama": {"cold": 3.5, "warm": 0.9}}}},
 }
 API = {"cached": {"cached answer, p95 (ms)": 12.0}, "switch": {"slowest switch with its first answer (s)": 31.0}}
 

@@ -14,7 +14,15 @@ from safetensors.numpy import save_file
 from ai_core.catalog import stored_weights
 from ai_core.catalog.formats import Format
 from ai_core.catalog.machine_memory import MARGIN, available_bytes
-from ai_core.catalog.memory import GIB, Load, NotEnoughMemory, needs, require, with_separate_slots
+from ai_core.catalog.memory import (
+    GIB,
+    SCORES_BYTES,
+    Load,
+    NotEnoughMemory,
+    needs,
+    require,
+    with_separate_slots,
+)
 from ai_core.catalog.model_shape import ModelShape
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend
 from tests.ai_core.engine.tiny_model import CONTEXT, write_tiny_mamba
@@ -65,7 +73,7 @@ def test_slots_get_caches_of_their_own_where_memory_is_plenty() -> None:
     of_token = int(shape.cached_values * open_length.cached_bytes)
 
     def tokens(load: Load, spare_tokens: int) -> tuple[int | None, int | None]:
-        roomy = with_separate_slots(load, shape, spare_tokens * of_token)
+        roomy = with_separate_slots(load, shape, 2 * SCORES_BYTES + spare_tokens * of_token)
         return roomy.context_length, roomy.cells
 
     already = open_length.tokens(shape.context_length)

@@ -17,6 +17,7 @@ from tests.benchmarks.engine.rounds import measure
 from tests.benchmarks.engine.servers import (
     ExampleServer,
     LlamaServer,
+    LlamaServerAsItComes,
     LockedLlama,
     Measured,
     Ours,
@@ -25,7 +26,7 @@ from tests.benchmarks.engine.servers import (
 )
 from tests.benchmarks.engine.workloads import SINGLE_ANSWER, Workload
 
-SERVERS = ("ours", "llama_server", "locked_llama", "example_server")
+SERVERS = ("ours", "llama_server", "llama_server_as_it_comes", "locked_llama", "example_server")
 
 
 class Comparison:
@@ -75,8 +76,9 @@ class Comparison:
             return Ours(place)
         if name == "locked_llama":
             return LockedLlama(place)
-        if name == "llama_server":
-            return LlamaServer(place, options.llama_server) if options.llama_server else None
+        if name.startswith("llama_server"):
+            kind = LlamaServer if name == "llama_server" else LlamaServerAsItComes
+            return kind(place, options.llama_server) if options.llama_server else None
         return ExampleServer(place, options.example_server, options.example_python) if options.example_server else None
 
     def _more(self, name: str) -> tuple[str, ...]:

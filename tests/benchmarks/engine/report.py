@@ -13,7 +13,7 @@ Results = dict[str, dict[str, dict[str, Figures]]]
 """Workload, server, round."""
 
 HEADER = (
-    f"{'':<28} {'tok/s':>7} {'ttft50':>7} {'ttft95':>7} {'itl95':>7} {'prefill':>8} {'reused':>8} {'MiB':>6}"
+    f"{'':<32} {'tok/s':>7} {'ttft50':>7} {'ttft95':>7} {'itl95':>7} {'prefill':>8} {'reused':>8} {'MiB':>6}"
     f" {'tokens':>7} {'s':>6} {'errors':>6}"
 )
 
@@ -21,7 +21,7 @@ HEADER = (
 def row(server: str, part: str, figures: Figures) -> str:
     """One line of the table."""
     text = (
-        f"{server + ' ' + part:<28} {figures.output_tokens_per_s:7.1f} {figures.ttft_p50_s:7.2f}"
+        f"{server + ' ' + part:<32} {figures.output_tokens_per_s:7.1f} {figures.ttft_p50_s:7.2f}"
         f" {figures.ttft_p95_s:7.2f} {figures.itl_p95_s:7.3f} {figures.prefill_tokens:8d} {figures.reused_tokens:8d}"
         f" {figures.rss_bytes / 2**20:6.0f} {figures.output_tokens:7d} {figures.wall_s:6.1f} {figures.errors:6d}"
     )

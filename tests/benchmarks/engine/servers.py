@@ -1,6 +1,7 @@
 """The servers that are measured: each is started on a free port of the loopback, alone, and stopped again.
 
-All get the same room: a slot for every client at a time, and as many threads as there are cores.
+All get the same room: a slot for every client at a time, and as many threads as there are cores; llama.cpp's server is
+measured as it comes, too.
 """
 
 from __future__ import annotations
@@ -201,6 +202,14 @@ class LlamaServer(_Launched):
 
     def environment(self) -> Mapping[str, str]:
         return {**os.environ, "LD_LIBRARY_PATH": str(self._binary.parent)}  # a build folder has its libraries there
+
+
+class LlamaServerAsItComes(LlamaServer):
+    """The same without a word about slots, context and threads: four slots that share one cache."""
+
+    def command(self) -> list[str]:
+        fixed = ["--host", "127.0.0.1", "--port", str(self.port), "--no-ui"]
+        return [str(self._binary), "-m", str(self.place.model), *fixed]
 
 
 class LockedLlama(_Launched):

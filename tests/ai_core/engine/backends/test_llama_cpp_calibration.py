@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,8 @@ from ai_core.engine.backends.base import Chosen, Chunk
 from ai_core.engine.backends.llama_cpp import LlamaCppBackend, calibration
 from ai_core.engine.backends.llama_cpp.calibration import Calibration, calibrate, usual_candidates
 from ai_core.engine.backends.llama_cpp.calibration_file import CalibrationFile
+from ai_core.engine.backends.llama_cpp.library import library
+from ai_core.engine.backends.llama_cpp.model import load_model
 from ai_core.engine.backends.llama_cpp.tuning import Tuning
 from ai_core.engine.engine import Engine
 from ai_core.engine.sampling import SamplingParameters
@@ -25,7 +28,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[Tuning, float]) -> l
     """Let each tuning take so many seconds; the tunings in the order of their measurement."""
     seen: list[Tuning] = []
 
-    def measure(model: Any, tuning: Tuning, deadline: float) -> tuple[float, StepCosts]:
+    def measure(model: Any, tuning: Tuning, deadline: float, separate: bool) -> tuple[float, StepCosts]:
         seen.append(tuning)
         if tuning not in seconds:
             raise ValueError("not possible")
@@ -48,11 +51,32 @@ def test_a_difference_that_may_be_noise_changes_nothing(monkeypatch: pytest.Monk
     assert calibrate(None, FIRST, usual_candidates([])).tuning == FIRST
 
 
+def test_flash_attention_stays_where_the_scores_of_a_batch_would_take_much_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen = measured(monkeypatch, {FIRST: 1.0})
+    calibrate(None, FIRST, usual_candidates([], other_attention=False))
+    assert all(tuning.flash_attention for tuning in seen)
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_every_candidate_can_be_measured_in_both_kinds_of_memory(tiny_model: Path, separate: bool) -> None:
+    model = load_model(tiny_model)
+    tuning = FIRST
+    for change in [lambda same: same, *usual_candidates([1])]:
+        tuning = change(tuning)
+        seconds, costs = calibration._measure(model, tuning, time.perf_counter() + 60, separate)
+        assert seconds > 0
+        assert costs.rows == calibration.STEPS
+    assert tuning == Tuning(1, 1, flash_attention=False, key_type="q8_0")
+    library().llama_model_free(model)
+
+
 def test_without_time_the_first_tuning_stands_unmeasured_and_is_measured_again_the_next_time(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(calibration, "BUDGET_SECONDS", 0.0)
-    monkeypatch.setattr(calibrate, "__kwdefaults__", {"budget": 0.0})
+    monkeypatch.setattr(calibrate, "__kwdefaults__", {"separate": False, "budget": 0.0})
     backend = LlamaCppBackend(tiny_model, slots=2, threads=1, calibration_file=tmp_path / "calibration.json")
     assert (backend.tuning, backend.costs) == (Tuning(1, 1), None)
     backend.close()
