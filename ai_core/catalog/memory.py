@@ -20,6 +20,8 @@ CELLS_PER_SLOT = 2048
 MOST_TOKENS = 2**31
 PINNED_SEQUENCES = 8
 """The backends' own choices where nothing is set: see backends/llama_cpp/backend.py."""
+SCORES_BYTES = 256 * 2**20
+"""What attention over separate slots may take besides: see backends/llama_cpp/tuning.py."""
 TORCH_BYTES, ONNXRUNTIME_BYTES, LLAMA_CPP_BYTES = 500 * 2**20, 100 * 2**20, 32 * 2**20
 """What the library itself takes once it is imported and has computed a step (measured on x86-64)."""
 LIBRARY_BYTES = {
@@ -97,7 +99,7 @@ def with_separate_slots(load: Load, shape: ModelShape, spare: int) -> Load:
         length = min(context, shape.context_length or MOST_TOKENS)
         roomy = replace(load, context_length=length, cells=load.slots * length)
         more = 2 * roomy.tokens(0) - load.tokens(shape.context_length)
-        if more * shape.cached_values * load.cached_bytes <= spare / 2:
+        if more * shape.cached_values * load.cached_bytes + SCORES_BYTES <= spare / 2:
             return roomy
     return load
 

@@ -23,7 +23,7 @@ from ai_core.engine.backends.llama_cpp.model import load_model, metadata, shares
 from ai_core.engine.backends.llama_cpp.sampler import ChoiceSampler, LlamaSampler
 from ai_core.engine.backends.llama_cpp.sequence_memory import SeparateCaches, SequenceMemory, SharedCache
 from ai_core.engine.backends.llama_cpp.threads import default_threads, other_threads
-from ai_core.engine.backends.llama_cpp.tuning import BATCH_TOKENS, Tuning, new_context
+from ai_core.engine.backends.llama_cpp.tuning import BATCH_TOKENS, Tuning, has_room_for_scores, new_context
 from ai_core.engine.backends.llama_cpp.vocabulary import Vocabulary
 from ai_core.engine.errors import InvalidRequest
 from ai_core.engine.grammar.constraint import constraint
@@ -78,8 +78,9 @@ class LlamaCppBackend:
         pinned = min(slots * HOLDERS_PER_SLOT, MOST_SEQUENCES - slots) if shares_prefixes(self._model) else 0
         try:
             self._adapters = Adapters(self._model, adapters or {})
-            self.tuning, self.costs = self._tune(threads, calibration_file)
             separate = pinned > 0 and cells >= slots * context_length
+            scores = has_room_for_scores(self._model, context_length if separate else cells)
+            self.tuning, self.costs = self._tune(threads, calibration_file, separate=separate, other_attention=scores)
             self._context = self._new_context(slots, pinned, cells, separate=separate)
         except BackendError:
             self._library.llama_model_free(self._model)  # and its adapters
@@ -140,16 +141,19 @@ class LlamaCppBackend:
             self._library.llama_model_free(self._model)
             self._model = self._context = None
 
-    def _tune(self, threads: int | None, file: Path | None) -> tuple[Tuning, StepCosts | None]:
+    def _tune(
+        self, threads: int | None, file: Path | None, *, separate: bool, other_attention: bool
+    ) -> tuple[Tuning, StepCosts | None]:
         usual = default_threads(self._library.llama_model_size(self._model))
         first = Tuning(threads or usual, threads or usual)
         if file is None:
             return first, None
-        kept, key = CalibrationFile(file), f"{fingerprint(self._model)}, threads {threads or 'free'}"
+        memory = f"{'separate' if separate else 'shared'} cache{'' if other_attention else ', flash attention'}"
+        kept, key = CalibrationFile(file), f"{fingerprint(self._model)}, threads {threads or 'free'}, {memory}"
         calibration = kept.get(key)
         if calibration is None:
-            candidates = usual_candidates([] if threads else other_threads(usual))
-            calibration = calibrate(self._model, first, candidates)
+            candidates = usual_candidates([] if threads else other_threads(usual), other_attention=other_attention)
+            calibration = calibrate(self._model, first, candidates, separate=separate)
             if calibration.costs is not None:
                 kept.put(key, calibration)
             logger.info("calibrated", extra={"tuning": str(calibration.tuning)})

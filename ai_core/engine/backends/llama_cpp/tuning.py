@@ -9,6 +9,8 @@ from ai_core.engine.backends.llama_cpp.library import library
 
 BATCH_TOKENS = 512
 CACHE_TYPES = ("f16", "q8_0")
+MOST_SCORES_BYTES = 256 * 2**20
+"""Without flash attention llama.cpp holds the scores of a whole batch over a whole cache: at most so much of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,12 @@ class Tuning:
     flash_attention: bool = True
     key_type: str = "f16"
     value_type: str = "f16"
+
+
+def has_room_for_scores(model: Any, cells: int) -> bool:
+    """Whether attention over a cache of `cells` tokens may do without flash attention."""
+    heads: int = library().llama_model_n_head(model)
+    return 4 * BATCH_TOKENS * cells * heads <= MOST_SCORES_BYTES
 
 
 def new_context(model: Any, tuning: Tuning, *, cells: int, sequences: int, outputs: int, separate: bool = False) -> Any:
