@@ -27,6 +27,7 @@ from tests.benchmarks.soak.verdict import Verdict, judge
 from tests.whole_system import WholeSystem
 
 LEAST_SAMPLES = 12  # below, a slope says nothing
+EVERY_SAMPLES = 6  # a line of progress
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -62,6 +63,9 @@ def _soak(options: argparse.Namespace) -> tuple[list[Sample], dict[str, int], di
             with load:
                 end = time.monotonic() + 60 * options.minutes
                 while time.monotonic() < end:
+                    if len(taken) % EVERY_SAMPLES == 0:
+                        left = (end - time.monotonic()) / 60
+                        print(f"{left:.0f} minutes left; asked: {_counted(load.asked)}", flush=True)
                     taken.append(sampler.sample())
                     time.sleep(max(0.0, min(options.every, end - time.monotonic())))
             load.settle()
