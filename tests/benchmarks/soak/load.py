@@ -19,6 +19,7 @@ from tests.whole_system import WholeSystem
 
 QUESTIONS, PEOPLE, SENDERS = 60, 20, 10
 FILL = 60  # at a time: fewer than WEB_THREADS and MAX_WAITING_REQUESTS
+COMMANDS = 60  # of each person, before it begins
 FIRST_PERSON = 800_000_000
 ANSWERED_WITHIN = 600.0  # seconds after the end
 
@@ -59,8 +60,14 @@ class SteadyLoad:
             thread.join()
 
     def fill(self) -> None:
-        """Every slot, kept conversation and thread is used once: the engine's cache is memory that is only taken when
-        it is written to, so it would seem to grow for as long as one slot is new."""
+        """Every slot, kept conversation and thread is used: what is only taken when it is needed (the engine's cache,
+        connections of a thread, its part of the heap) would seem to grow for as long as one of them is new."""
+        for _ in range(COMMANDS):
+            for person in range(FIRST_PERSON, FIRST_PERSON + PEOPLE):
+                self._say(person, "/help")
+            time.sleep(1)
+        for person in range(FIRST_PERSON, FIRST_PERSON + PEOPLE):
+            self._say(person, written_questions()[0].text)
         texts = [question.text for question in written_questions()[: 2 * FILL]]
         with ThreadPoolExecutor(FILL) as pool:
             outcomes = pool.map(lambda pair: self._client.stream(pair[1], f"person-{pair[0]}"), enumerate(texts))
@@ -102,7 +109,9 @@ class SteadyLoad:
         self.failed["api"] += not asks[number % len(asks)]().good
 
     def _telegram(self, number: int, text: str) -> None:
-        person = FIRST_PERSON + number % PEOPLE
+        self._say(FIRST_PERSON + number % PEOPLE, text)
+
+    def _say(self, person: int, text: str) -> None:
         self._said[person] += 1
         self._system.telegram.telegram.say(person, text)
 

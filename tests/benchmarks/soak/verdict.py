@@ -26,9 +26,10 @@ ALLOWED = {
     samples.DESCRIPTORS: Allowed(0.0, 4.0),
     samples.THREADS: Allowed(0.0, 4.0),
 }
-REDIS = Allowed(0.05, 0.5)
 BYTES_A_REQUEST = {samples.DATABASE: 6_000.0, samples.LOGS: 4_000.0}
 """What each request may leave in a database (until RETENTION_DAYS) and in logs (until LOG_RETENTION_DAYS)."""
+BYTES_IN_REDIS = 1_000.0
+"""What it may leave there: for an hour an answer of the cache, for a day the number of an update."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def slope_of(times: np.ndarray, values: np.ndarray) -> float:
 
 def _allowed(figure: str, level: float, requests: float) -> float:
     kind = figure.split(": ")[-1]
-    if kind in BYTES_A_REQUEST:
-        return BYTES_A_REQUEST[kind] * requests / samples.MB
-    allowed = REDIS if figure == samples.REDIS else ALLOWED[kind]
-    return allowed.always + allowed.share * level
+    kept = BYTES_IN_REDIS if figure == samples.REDIS else BYTES_A_REQUEST.get(kind)
+    if kept is not None:
+        return kept * requests / samples.MB
+    return ALLOWED[kind].always + ALLOWED[kind].share * level
