@@ -79,11 +79,12 @@ def calibrate(
 
 
 def usual_candidates(threads: Sequence[int], *, other_attention: bool = True) -> list[Callable[[Tuning], Tuning]]:
-    """Numbers of threads, then attention, unless there is no room for another, then the cache's types."""
+    """Attention, unless there is no room for another, then numbers of threads, then the cache's types: what changes
+    most comes first, because time may be short."""
     attention = [lambda tuning: replace(tuning, flash_attention=not tuning.flash_attention)] if other_attention else []
     return [
-        *(_with_threads(count) for count in threads),
         *attention,
+        *(_with_threads(count) for count in threads),
         lambda tuning: replace(tuning, key_type="q8_0"),
         lambda tuning: (
             replace(tuning, value_type="q8_0") if tuning.flash_attention and tuning.key_type == "q8_0" else tuning

@@ -41,7 +41,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, seconds: dict[Tuning, float]) -> l
 def test_the_fastest_candidate_wins_and_the_next_ones_start_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
     one = replace(FIRST, threads=1, threads_batch=1)
     quantised = replace(one, key_type="q8_0")
-    seen = measured(monkeypatch, {FIRST: 1.0, one: 0.8, replace(one, flash_attention=False): 2.0, quantised: 0.7})
+    seen = measured(monkeypatch, {FIRST: 1.0, replace(FIRST, flash_attention=False): 2.0, one: 0.8, quantised: 0.7})
     assert calibrate(None, FIRST, usual_candidates([1])).tuning == quantised
     assert seen[-1] == replace(quantised, value_type="q8_0")  # not possible here, and passed over
 
