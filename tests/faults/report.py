@@ -1,8 +1,14 @@
-"""The table at the end, and the lines on the way."""
+"""The table at the end, and the lines on the way. `python -m tests.faults.report FILE.json ...` prints a short one, as
+Markdown, of what was kept of one or more runs."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 from tests.faults.run import Outcome
 
@@ -46,3 +52,32 @@ def _together(runs: Sequence[Outcome]) -> Outcome:
         return first
     recovery = {way: max(one.recovery[way] for one in runs if way in one.recovery) for way in first.recovery}
     return Outcome(first.scenario, verdict, recovery, max(one.caught_up for one in runs))
+
+
+def summary(outcomes: Sequence[Mapping[str, Any]]) -> str:
+    """A row for each kind of fault (the first word of a scenario); `outcomes` as the suite writes them. Seconds from
+    the end of the fault, median and slowest."""
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for outcome in outcomes:
+        kinds.setdefault(outcome["scenario"].partition("-")[0], []).append(outcome)
+    head = ("fault", "scenarios run", *(f"first answer: {way}" for way in WAYS), "all answered", "broken")
+    rows = [[kind, str(len(some)), *_spans(some), str(_broken(some))] for kind, some in kinds.items()]
+    total = ["all", str(len(outcomes)), *_spans(outcomes), str(_broken(outcomes))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows, total))
+
+
+def _spans(outcomes: Sequence[Mapping[str, Any]]) -> list[str]:
+    first = [[each["recovery"][way] for each in outcomes if way in each["recovery"]] for way in WAYS]
+    return [_span(seconds) for seconds in (*first, [each["caught_up"] for each in outcomes])]
+
+
+def _span(seconds: Sequence[float]) -> str:
+    return f"{statistics.median(seconds):.1f} / {max(seconds):.1f}" if seconds else ""
+
+
+def _broken(outcomes: Sequence[Mapping[str, Any]]) -> int:
+    return sum(bool(outcome["verdict"]["broken"]) for outcome in outcomes)
+
+
+if __name__ == "__main__":
+    print(summary([outcome for name in sys.argv[1:] for outcome in json.loads(Path(name).read_text())]))
