@@ -111,6 +111,7 @@ def test_everything_of_a_service_is_under_its_own_name(unit: UnitFile) -> None:
     assert unit.one("EnvironmentFile") == f"/etc/code-du-travail/{package}.env"
     assert unit.one("StateDirectory") == f"code-du-travail/{package}"
     assert unit.environment["DATA_DIR"] == unit.environment["HOME"] == f"%S/code-du-travail/{package}"
+    assert unit.environment["MALLOC_ARENA_MAX"] == "2"
 
 
 @pytest.mark.parametrize("unit", processes(), ids=named)
@@ -127,7 +128,7 @@ def test_secrets_are_credentials_and_nothing_else_is(unit: UnitFile) -> None:
     assert {name: unit.environment[f"{name}_FILE"] for name in secret} == {
         name: f"/run/credentials/%n/{name}" for name in secret
     }
-    assert plain - {"HOME"} <= set(fields) - secret
+    assert plain - {"HOME", "MALLOC_ARENA_MAX"} <= set(fields) - secret
 
 
 @pytest.mark.parametrize("unit", processes(), ids=named)

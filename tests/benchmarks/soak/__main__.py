@@ -27,6 +27,7 @@ from tests.benchmarks.soak.verdict import Verdict, judge
 from tests.whole_system import WholeSystem
 
 LEAST_SAMPLES = 12  # below, a slope says nothing
+AS_IN_UNITS = {"MALLOC_ARENA_MAX": "2"}  # systemd/
 EVERY_SAMPLES = 6  # a line of progress
 
 
@@ -56,7 +57,8 @@ def _soak(options: argparse.Namespace) -> tuple[list[Sample], dict[str, int], di
     """Samples, requests by kind, failures by kind."""
     rates = {"api": options.api, "telegram": options.telegram, "mail": options.mail, "scrape": 4.0}
     with tempfile.TemporaryDirectory(prefix="soak-") as home:
-        with WholeSystem(Path(home) / "system", postgres=options.postgres) as system:
+        every = {f"{service}_settings": AS_IN_UNITS for service in ("core", "telegram", "mail")}
+        with WholeSystem(Path(home) / "system", postgres=options.postgres, **every) as system:
             sampler, taken = Sampler(system), list[Sample]()
             load = SteadyLoad(system, per_minute=rates)
             load.fill()
