@@ -57,8 +57,13 @@ def _soak(options: argparse.Namespace) -> tuple[list[Sample], dict[str, int], di
     """Samples, requests by kind, failures by kind."""
     rates = {"api": options.api, "telegram": options.telegram, "mail": options.mail, "scrape": 4.0}
     with tempfile.TemporaryDirectory(prefix="soak-") as home:
-        every = {f"{service}_settings": AS_IN_UNITS for service in ("core", "telegram", "mail")}
-        with WholeSystem(Path(home) / "system", postgres=options.postgres, **every) as system:
+        with WholeSystem(
+            Path(home) / "system",
+            postgres=options.postgres,
+            core_settings=AS_IN_UNITS,
+            telegram_settings=AS_IN_UNITS,
+            mail_settings=AS_IN_UNITS,
+        ) as system:
             sampler, taken = Sampler(system), list[Sample]()
             load = SteadyLoad(system, per_minute=rates)
             load.fill()
