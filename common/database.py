@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -26,6 +28,7 @@ SQLITE_PRAGMAS = {
     "foreign_keys": 1,
     "busy_timeout": 10_000,
 }
+MADE_WITHIN = 10.0  # seconds, for several processes that meet at a new file
 
 
 class DatabaseUrlError(ValueError):
@@ -49,7 +52,15 @@ class PrivateSqlite(peewee.SqliteDatabase):
             # (https://sqlite.org/howtocorrupt.html, 2.2). What else is wrong SQLite says in its own words.
             with suppress(OSError):
                 os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        return super()._connect()  # type: ignore[misc]
+        # Who makes a new file one with a write-ahead log does not wait for others that do: `busy_timeout` is not asked.
+        until = time.monotonic() + MADE_WITHIN
+        while True:
+            try:
+                return super()._connect()  # type: ignore[misc]
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() >= until:
+                    raise
+                time.sleep(0.02)
 
 
 def open_database(url: str) -> peewee.Database:

@@ -267,13 +267,14 @@ class MailSystem:
         return self._sessions[user]
 
     def mails(self, user: str = ASSISTANT, folder: str = "INBOX") -> list[bytes]:
-        """All mails in a folder, in order; none where there is no such folder."""
+        """All mails in a folder, in order; none where there is no such folder. What leaves it meanwhile is left out."""
         client = self.session(user)
         if not client.folder_exists(folder):
             return []
         client.select_folder(folder, readonly=True)
         uids = client.search(["ALL"])
-        return [client.fetch([uid], ["BODY.PEEK[]"])[uid][b"BODY[]"] for uid in uids]
+        found = [client.fetch([uid], ["BODY.PEEK[]"]).get(uid) for uid in uids]
+        return [mail[b"BODY[]"] for mail in found if mail is not None]
 
     def flags(self, folder: str, user: str = ASSISTANT) -> list[tuple[bytes, ...]]:
         """The flags of each mail in a folder."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import peewee
@@ -76,3 +78,17 @@ def test_transactions_that_read_before_they_write_wait_for_each_other(tmp_path: 
 def test_an_address_that_we_cannot_use_is_refused_by_the_variable(url: str) -> None:
     with pytest.raises(DatabaseUrlError, match="^DATABASE_URL: "):
         open_database(url)
+
+
+def test_a_new_file_that_another_process_is_just_making_is_waited_for(tmp_path: Path) -> None:
+    """Its write-ahead log can only be switched on alone, and SQLite itself does not wait for that."""
+    path = tmp_path / "new.sqlite3"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE t (a int)")
+        other.execute("BEGIN IMMEDIATE")
+        leaving = threading.Timer(0.3, other.execute, ("COMMIT",))
+        leaving.start()
+        database = open_database(f"sqlite:///{path}")
+        with connection(database):
+            assert database.execute_sql("PRAGMA journal_mode").fetchone() == ("wal",)
+        leaving.join()
