@@ -20,7 +20,7 @@ WEIGHT_OF_NEWEST = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
+class StepLoad:
     """What a step computed: the next tokens of `answers`, and `prompt_tokens` of `readers`' prompts; of these some may
     have had to wait for the next step."""
 
@@ -38,7 +38,7 @@ class PrefillPace:
         self._costs = costs
         self._alone: float | None = None  # seconds; with costs, the times by which a step takes longer than measured
 
-    def took(self, seconds: float, load: Load) -> None:
+    def took(self, seconds: float, load: StepLoad) -> None:
         """A step of `load` took `seconds`."""
         if not load.answers:
             return

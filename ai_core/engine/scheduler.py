@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from ai_core.engine.backends.base import Chunk, Limits
-from ai_core.engine.pacing import FIRST_TOKENS, Load
+from ai_core.engine.pacing import FIRST_TOKENS, StepLoad
 from ai_core.engine.prefix_cache import Match, PrefixCache
 from ai_core.engine.request import Priority
 from ai_core.engine.sequence import SequenceState, State
@@ -62,8 +62,8 @@ class Plan:
     readers: int = 0
 
     @property
-    def load(self) -> Load:
-        return Load(self.answers, self.readers, sum(len(chunk.tokens) for _, chunk in self.batch[self.answers :]))
+    def load(self) -> StepLoad:
+        return StepLoad(self.answers, self.readers, sum(len(chunk.tokens) for _, chunk in self.batch[self.answers :]))
 
 
 class Scheduler:

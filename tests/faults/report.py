@@ -3,6 +3,7 @@ Markdown, of what was kept of one or more runs."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import statistics
 import sys
@@ -79,5 +80,13 @@ def _broken(outcomes: Sequence[Mapping[str, Any]]) -> int:
     return sum(bool(outcome["verdict"]["broken"]) for outcome in outcomes)
 
 
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.report", description=summary.__doc__)
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE.json", help="what --json of the suite wrote")
+    options = parser.parse_args(arguments)
+    print(summary([outcome for file in options.files for outcome in json.loads(file.read_text(encoding="utf-8"))]))
+    return 0
+
+
 if __name__ == "__main__":
-    print(summary([outcome for name in sys.argv[1:] for outcome in json.loads(Path(name).read_text())]))
+    sys.exit(main())

@@ -24,7 +24,7 @@ from ai_core.catalog.memory import (
     with_separate_slots,
 )
 from ai_core.catalog.model_shape import ModelShape
-from ai_core.engine.backends.llama_cpp import LlamaCppBackend
+from ai_core.engine.backends.llama_cpp import LlamaCppBackend, tuning
 from tests.ai_core.engine.tiny_model import CONTEXT, write_tiny_mamba
 
 MIB = 2**20
@@ -65,6 +65,10 @@ def test_a_longer_context_and_more_slots_need_more(tiny_gguf: Path) -> None:
     small = needs(tiny_gguf, Format.GGUF, Load(slots=1, context_length=128)).total
     assert needs(tiny_gguf, Format.GGUF, Load(slots=1, context_length=2048)).total > small
     assert needs(tiny_gguf, Format.GGUF, Load(slots=8, context_length=128)).total > small
+
+
+def test_what_attention_may_take_is_what_is_left_for_it() -> None:
+    assert SCORES_BYTES == tuning.MOST_SCORES_BYTES
 
 
 def test_slots_get_caches_of_their_own_where_memory_is_plenty() -> None:

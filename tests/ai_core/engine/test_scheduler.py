@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from ai_core.engine.backends.base import Limits
-from ai_core.engine.pacing import Load
+from ai_core.engine.pacing import StepLoad
 from ai_core.engine.request import Priority
 from ai_core.engine.scheduler import PRIORITY_SECONDS, Copy, Drop, Plan, Scheduler, rank
 from ai_core.engine.sequence import SequenceState
@@ -354,7 +354,7 @@ def test_rows_beside_running_answers_are_a_number_that_libraries_compute_well() 
             scheduler.add(sequence(letter))
         compute(scheduler, scheduler.schedule())
         scheduler.add(sequence("d" * 400))
-        assert scheduler.schedule().load == Load(3, 1, prompt)
+        assert scheduler.schedule().load == StepLoad(3, 1, prompt)
 
 
 def test_where_slots_are_separate_a_chunk_ends_with_the_prefix_that_others_may_share() -> None:

@@ -79,7 +79,7 @@ class LlamaCppBackend:
         try:
             self._adapters = Adapters(self._model, adapters or {})
             separate = pinned > 0 and cells >= slots * context_length
-            scores = has_room_for_scores(self._model, context_length if separate else cells)
+            scores = separate and has_room_for_scores(self._model, context_length)  # a shared cache saves memory
             self.tuning, self.costs = self._tune(threads, calibration_file, separate=separate, other_attention=scores)
             self._context = self._new_context(slots, pinned, cells, separate=separate)
         except BackendError:

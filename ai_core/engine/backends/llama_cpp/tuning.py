@@ -10,7 +10,8 @@ from ai_core.engine.backends.llama_cpp.library import library
 BATCH_TOKENS = 512
 CACHE_TYPES = ("f16", "q8_0")
 MOST_SCORES_BYTES = 256 * 2**20
-"""Without flash attention llama.cpp holds the scores of a whole batch over a whole cache: at most so much of them."""
+"""Without flash attention llama.cpp holds the scores of a whole batch over a whole cache: at most so much of them.
+catalog/memory.py leaves as much free."""
 
 
 @dataclass(frozen=True, slots=True)

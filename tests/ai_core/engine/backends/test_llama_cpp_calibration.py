@@ -159,3 +159,13 @@ def test_right_drafts_are_taken_together_and_wrong_ones_leave_nothing_in_memory(
     assert [each.token for each in chosen] == following[1:4]
     last = drafting._library.llama_memory_seq_pos_max(drafting._library.llama_get_memory(drafting._context), 0)
     assert last == len(prompt) + 2  # the first token and the two right drafts
+
+
+@pytest.mark.parametrize(("cells", "attentions"), [(None, {True, False}), (300, {True})])
+def test_a_shared_cache_is_for_little_memory_and_keeps_flash_attention(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cells: int | None, attentions: set[bool]
+) -> None:
+    seen = measured(monkeypatch, {Tuning(1, 1): 1.0})
+    file = tmp_path / "calibration.json"
+    LlamaCppBackend(tiny_model, slots=2, threads=1, cells=cells, calibration_file=file).close()
+    assert {tuning.flash_attention for tuning in seen} == attentions
