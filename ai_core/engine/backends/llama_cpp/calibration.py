@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS = 20.0
 """What calibration may take in all; a model too large for that keeps the defaults that were not yet measured."""
-PROMPT = 512
+PROMPT, CHUNK = 512, 64
 PREFILL = (32, 64)
 """Tokens of one prompt, as candidates are compared: the shorter chunk is too short for attention in tiles."""
 SEQUENCES = 16
@@ -100,6 +100,7 @@ def _measure(model: Any, tuning: Tuning, deadline: float, separate: bool) -> tup
     """A figure to compare (the smaller, the faster), and the costs. Raises ValueError for an impossible tuning."""
     bench = _Bench(model, tuning, deadline, separate)
     try:
+        bench.begin()
         seconds = {rows: bench.step(rows) for rows in SAMPLE}
         figure = math.prod(seconds.values()) * math.prod(bench.prefill(tokens) for tokens in PREFILL)
         for rows in STEPS:
@@ -112,7 +113,7 @@ def _measure(model: Any, tuning: Tuning, deadline: float, separate: bool) -> tup
 
 
 class _Bench:
-    """A context with SEQUENCES sequences that begin with one prompt."""
+    """A context with SEQUENCES sequences that begin with one prompt, after begin()."""
 
     def __init__(self, model: Any, tuning: Tuning, deadline: float, separate: bool) -> None:
         self._library = library()
@@ -127,10 +128,17 @@ class _Bench:
         self._memory = self._library.llama_get_memory(self._context)
         self._batch = self._library.llama_batch_init(BATCH_TOKENS, 0, 1)
         self._tokens = self._token_numbers()
-        self._decode([(position, 0, False) for position in range(PROMPT)])
-        caches = SeparateCaches(self._context, SEQUENCES) if separate else SharedCache(self._context)
+        self._caches = SeparateCaches(self._context, SEQUENCES) if separate else SharedCache(self._context)
+
+    def begin(self) -> None:
+        """Read the prompt. Raises _OutOfTime as soon as that would take until the deadline."""
+        began = time.perf_counter()
+        for start in range(0, PROMPT, CHUNK):
+            self._decode([(position, 0, False) for position in range(start, start + CHUNK)])
+            if began + (time.perf_counter() - began) * PROMPT / (start + CHUNK) > self._deadline:
+                raise _OutOfTime
         for sequence in range(1, SEQUENCES):
-            caches.copy(0, sequence, PROMPT)
+            self._caches.copy(0, sequence, PROMPT)
 
     def close(self) -> None:
         self._library.llama_batch_free(self._batch)

@@ -169,3 +169,24 @@ def test_a_shared_cache_is_for_little_memory_and_keeps_flash_attention(
     file = tmp_path / "calibration.json"
     LlamaCppBackend(tiny_model, slots=2, threads=1, cells=cells, calibration_file=file).close()
     assert {tuning.flash_attention for tuning in seen} == attentions
+
+
+def test_a_model_that_reads_too_slowly_is_given_up_after_a_little_of_the_prompt(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(tiny_model)
+    bench = calibration._Bench(model, FIRST, time.perf_counter() + 0.5, False)
+    read = bench._decode
+    chunks: list[int] = []
+
+    def slowly(rows: list[tuple[int, int, bool]]) -> None:
+        chunks.append(len(rows))
+        time.sleep(0.1)  # 0.8 s for the whole
+        read(rows)
+
+    monkeypatch.setattr(bench, "_decode", slowly)
+    with pytest.raises(calibration._OutOfTime):
+        bench.begin()
+    assert chunks == [calibration.CHUNK]
+    bench.close()
+    library().llama_model_free(model)
